@@ -1,0 +1,31 @@
+# The one table of instruction sets: name, compiler flags. Flags are set on the ISA's own object library only.
+#
+# A file compiled with these flags includes the kernel contracts and intrinsics, and nothing with inline bodies: the linker
+# might keep its copy of an inline function, and an older CPU would then die in innocent code.
+
+set(A8W8_ISA_FLAGS_scalar "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(A8W8_ISAS scalar avx2 avx512_vnni)
+  set(A8W8_ISA_FLAGS_avx2 -mavx2 -mf16c)
+  set(A8W8_ISA_FLAGS_avx512_vnni -mavx2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+      -mprefer-vector-width=512
+      -Wno-uninitialized -Wno-maybe-uninitialized)  # GCC PR105593: its own _mm512_undefined_* trip them
+else()
+  set(A8W8_ISAS scalar)
+endif()
+
+# One object library per instruction set: src/kernels/<isa>/*.cpp. The registry and compiled_isas() learn of them by
+# A8W8_HAVE_<ISA>.
+function(a8w8_isa_kernels)
+  foreach(isa IN LISTS A8W8_ISAS)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/${isa}/*.cpp)
+    add_library(a8w8_kernels_${isa} OBJECT ${sources})
+    a8w8_compile_options(a8w8_kernels_${isa})
+    target_compile_options(a8w8_kernels_${isa} PRIVATE ${A8W8_ISA_FLAGS_${isa}})
+    target_link_libraries(a8w8_kernels_${isa} PUBLIC a8w8_kernels)
+    string(TOUPPER ${isa} upper)
+    target_compile_definitions(a8w8_kernels PRIVATE A8W8_HAVE_${upper}=1)
+    target_compile_definitions(a8w8_cpu PRIVATE A8W8_HAVE_${upper}=1)
+    set(A8W8_LAYERS ${A8W8_LAYERS} a8w8_kernels_${isa} CACHE INTERNAL "")
+  endforeach()
+endfunction()

@@ -1,0 +1,75 @@
+// Layers as plain objects. They hold views, not copies: weights stay where they lie, for instance in a mapped checkpoint,
+// which must outlive the layer.
+//
+//   Checkpoint checkpoint = Checkpoint::open("model-w8a8");
+//   QuantizedLinear fc1 = QuantizedLinear::from_checkpoint(checkpoint, "encoder.0.fc1");
+//   ExecutionContext ctx;
+//   std::vector<float> y(m * fc1.out_features());
+//   fc1.forward(ConstTensorView(x, DType::kF32, {m, fc1.in_features()}), TensorView(y.data(), DType::kF32, {m, fc1.out_features()}), ctx);
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "a8w8/linear_ops.h"
+#include "a8w8/product.h"
+#include "a8w8/quant_matmul.h"
+#include "a8w8/tensor_view.h"
+
+namespace a8w8 {
+
+class Checkpoint;
+class ExecutionContext;
+
+// torch_npu's LinearQuant: int8 in; x1 = x, x2 = weight transposed. The members are the module's parameters.
+struct LinearQuant {
+  ConstTensorView weight;  // int8 (n, k), or with leading batch dimensions
+  ConstTensorView scale;   // int64, float32, bfloat16 (1,) or (n,)
+  std::optional<ConstTensorView> offset;
+  std::optional<ConstTensorView> pertoken_scale;  // (m,): set anew for each input
+  std::optional<ConstTensorView> bias;
+  DType output_dtype = DType::kI8;
+
+  int64_t in_features() const { return weight.sizes[-1]; }
+  int64_t out_features() const { return weight.sizes[-2]; }
+  TensorDesc infer(const ConstTensorView& x, Product product = default_product()) const;
+  void forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx,
+               Product product = default_product()) const;
+};
+
+// torch_npu's LinearA8W8Quant: LinearQuant for int8 only, without int32 output.
+struct LinearA8W8Quant : LinearQuant {
+  TensorDesc infer(const ConstTensorView& x, Product product = default_product()) const;
+  void forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx,
+               Product product = default_product()) const;
+};
+
+// Float in, float out; the parameters have the names of an msModelSlim checkpoint.
+class QuantizedLinear {
+ public:
+  struct Dynamic {  // W8A8_DYNAMIC
+    ConstTensorView weight, weight_scale;
+    std::optional<ConstTensorView> bias;
+  };
+  struct Static {  // W8A8
+    ConstTensorView weight, input_scale, input_offset, deq_scale;
+    std::optional<ConstTensorView> quant_bias;
+  };
+
+  explicit QuantizedLinear(const Dynamic& parameters) : parameters_(parameters) {}
+  explicit QuantizedLinear(const Static& parameters) : parameters_(parameters) {}
+  // The layer whose tensors are named <layer>.weight and so on. Throws Error if it is absent or of another type.
+  static QuantizedLinear from_checkpoint(const Checkpoint& checkpoint, const std::string& layer);
+
+  const ConstTensorView& weight() const;
+  int64_t in_features() const { return weight().sizes[-1]; }
+  int64_t out_features() const { return weight().sizes[-2]; }
+  TensorDesc infer(const ConstTensorView& x) const;  // (..., n), dtype of x
+  void forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx) const;
+
+ private:
+  std::variant<Dynamic, Static> parameters_;
+};
+
+}  // namespace a8w8

@@ -1,0 +1,82 @@
+#include "tensor/read.h"
+
+#include <cstring>
+
+#include "a8w8/half.h"
+
+namespace a8w8 {
+namespace {
+
+// Calls element(i, pointer) for each element, i counting in row-major order.
+template <class Element>
+void for_each_element(const ConstTensorView& view, Element element) {
+  if (view.rank() == 0) return element(0, static_cast<const std::byte*>(view.data));
+  const int64_t rows = row_count(view), length = view.sizes[-1];
+  const int64_t step = view.strides[-1] * static_cast<int64_t>(dtype_size(view.dtype));
+  for (int64_t r = 0; r < rows; ++r) {
+    const std::byte* p = row_pointer(view, r);
+    for (int64_t j = 0; j < length; ++j) element(r * length + j, p + j * step);
+  }
+}
+
+template <class T>
+T load(const std::byte* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+template <class Source, class Target, class Convert>
+void read_as(const ConstTensorView& view, Target* out, Convert convert) {
+  for_each_element(view, [&](int64_t i, const std::byte* p) { out[i] = convert(load<Source>(p)); });
+}
+
+template <class T>
+float to_float(T x) {
+  return static_cast<float>(x);
+}
+
+template <class T>
+T same(T x) {
+  return x;
+}
+
+}  // namespace
+
+int64_t row_count(const ConstTensorView& view) {
+  int64_t rows = 1;
+  for (int i = 0; i + 1 < view.rank(); ++i) rows *= view.sizes[i];
+  return rows;
+}
+
+const std::byte* row_pointer(const ConstTensorView& view, int64_t row) {
+  int64_t offset = 0;
+  for (int i = view.rank() - 2; i >= 0; --i) {
+    offset += (row % view.sizes[i]) * view.strides[i];
+    row /= view.sizes[i];
+  }
+  return static_cast<const std::byte*>(view.data) + offset * static_cast<int64_t>(dtype_size(view.dtype));
+}
+
+void read_floats(const ConstTensorView& view, float* out) {
+  switch (view.dtype) {
+    case DType::kF32: return read_as<float>(view, out, same<float>);
+    case DType::kF16: return read_as<uint16_t>(view, out, half_to_float);
+    case DType::kBF16: return read_as<uint16_t>(view, out, bfloat16_to_float);
+    case DType::kI8: return read_as<int8_t>(view, out, to_float<int8_t>);
+    case DType::kU8: return read_as<uint8_t>(view, out, to_float<uint8_t>);
+    case DType::kI32: return read_as<int32_t>(view, out, to_float<int32_t>);
+    default: return;  // the rules admit no other dtype
+  }
+}
+
+void read_ints(const ConstTensorView& view, int32_t* out) { read_as<int32_t>(view, out, same<int32_t>); }
+void read_ints(const ConstTensorView& view, int64_t* out) { read_as<int64_t>(view, out, same<int64_t>); }
+
+ConstTensorView copy_dense(const ConstTensorView& view, void* to) {
+  const size_t size = dtype_size(view.dtype);
+  for_each_element(view, [&](int64_t i, const std::byte* p) { std::memcpy(static_cast<std::byte*>(to) + i * size, p, size); });
+  return ConstTensorView(to, view.dtype, view.sizes);
+}
+
+}  // namespace a8w8
