@@ -1,0 +1,72 @@
+// The AVX2 tile: 6 x 16 sums, k in pairs.
+//
+// AVX2 has no exact multiply-add of bytes: vpmaddubsw saturates its sums of two products in int16 (-128 * -128 twice is
+// 32768). So both operands are widened to int16 and vpmaddwd adds pairs of products in int32, which is exact.
+//
+// 16 registers: 6 * 2 accumulators, 2 of b, 1 of a and 1 product. A step of k = 2 is 12 vpmaddwd, 12 vpaddd and the widening of
+// b, 26 operations on the four vector ports of a Zen 3 (vpmaddwd on two of them): 6.5 cycles for 192 products, against
+// 6 cycles if vpmaddwd alone counted. a is widened when it is packed, so that a row is one broadcast from memory; b stays at a byte
+// an element, since a b of int16 would save these two operations but double the traffic and the size of packed weights.
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/avx2/kernels.h"
+
+namespace a8w8::avx2 {
+namespace {
+
+// Loops over the rows are written as folds, so that every index is a constant and the accumulators stay in registers.
+template <int... I>
+struct Rows {};
+using AllRows = Rows<0, 1, 2, 3, 4, 5>;
+static_assert(kMr == 6 && kNr == 16 && kKr == 2);
+
+[[gnu::always_inline]] inline void load_row(const int32_t* c, __m256i (&acc)[2]) {
+  acc[0] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(c));
+  acc[1] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(c + 8));
+}
+
+[[gnu::always_inline]] inline void store_row(const __m256i (&acc)[2], int32_t* c) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(c), acc[0]);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(c + 8), acc[1]);
+}
+
+// Two k of eight columns as int16.
+[[gnu::always_inline]] inline __m256i load_b(const int8_t* b) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
+}
+
+[[gnu::always_inline]] inline void multiply_row(const int16_t* a, __m256i b0, __m256i b1, __m256i (&acc)[2]) {
+  int32_t pair;
+  std::memcpy(&pair, a, sizeof pair);
+  const __m256i a2 = _mm256_set1_epi32(pair);
+  acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(a2, b0));
+  acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(a2, b1));
+}
+
+template <int... I>
+[[gnu::always_inline]] inline void tile(Rows<I...>, int64_t k, const int16_t* a, const int8_t* b, const int32_t* row_init,
+                                        int32_t* c, int64_t ldc) {
+  __m256i acc[kMr][2];
+  if (row_init) {
+    ((acc[I][0] = acc[I][1] = _mm256_set1_epi32(row_init[I])), ...);
+  } else {
+    (load_row(c + I * ldc, acc[I]), ...);
+  }
+  for (int64_t p = 0; p < k; p += kKr, a += kMr * kKr, b += kNr * kKr) {
+    const __m256i b0 = load_b(b);
+    const __m256i b1 = load_b(b + 16);
+    (multiply_row(a + I * kKr, b0, b1, acc[I]), ...);
+  }
+  (store_row(acc[I], c + I * ldc), ...);
+}
+
+}  // namespace
+
+void gemm(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
+          int64_t ldc) noexcept {
+  tile(AllRows{}, k, static_cast<const int16_t*>(a_panel), static_cast<const int8_t*>(b_panel), row_init, c, ldc);
+}
+
+}  // namespace a8w8::avx2

@@ -1,0 +1,136 @@
+// Packing for the AVX2 tile: a as pairs of int16, six rows a step; b as pairs of int8, sixteen columns a step.
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/avx2/kernels.h"
+
+namespace a8w8::avx2 {
+namespace {
+
+static_assert(kMr == 6 && kNr == 16 && kKr == 2);
+
+__m128i load8(const int8_t* x) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x)); }
+__m128i load16(const int8_t* x) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(x)); }
+void store8(void* out, __m128i v) { _mm_storel_epi64(static_cast<__m128i*>(out), v); }
+void store16(void* out, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(out), v); }
+
+// The first `count` <= 16 bytes, then zeros.
+__m128i load_tail(const int8_t* x, int64_t count) {
+  alignas(16) int8_t bytes[16] = {};
+  std::memcpy(bytes, x, static_cast<size_t>(count));
+  return load16(bytes);
+}
+
+// Any strides, k from p0 on, which is even.
+void pack_a_pairs(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t p0, int64_t k, int16_t* out) {
+  for (int64_t p = p0; p < k; p += kKr) {
+    for (int64_t i = 0; i < kMr; ++i, out += kKr) {
+      const int8_t* x = a + i * row_stride + p * k_stride;
+      out[0] = i < rows ? x[0] : int16_t{0};
+      out[1] = i < rows && p + 1 < k ? x[k_stride] : int16_t{0};
+    }
+  }
+}
+
+// Eight k of six rows, each a vector of four pairs: the transpose is four groups of six pairs, 24 bytes each.
+void store_a_block(const __m128i (&row)[kMr], int16_t* out) {
+  const __m128i lo01 = _mm_unpacklo_epi32(row[0], row[1]), hi01 = _mm_unpackhi_epi32(row[0], row[1]);
+  const __m128i lo23 = _mm_unpacklo_epi32(row[2], row[3]), hi23 = _mm_unpackhi_epi32(row[2], row[3]);
+  const __m128i lo45 = _mm_unpacklo_epi32(row[4], row[5]), hi45 = _mm_unpackhi_epi32(row[4], row[5]);
+  store16(out, _mm_unpacklo_epi64(lo01, lo23));
+  store8(out + 8, lo45);
+  store16(out + 12, _mm_unpackhi_epi64(lo01, lo23));
+  store8(out + 20, _mm_unpackhi_epi64(lo45, lo45));
+  store16(out + 24, _mm_unpacklo_epi64(hi01, hi23));
+  store8(out + 32, hi45);
+  store16(out + 36, _mm_unpackhi_epi64(hi01, hi23));
+  store8(out + 44, _mm_unpackhi_epi64(hi45, hi45));
+}
+
+// b(p .. p+15, j) for the sixteen columns, contiguous along k, to eight groups of sixteen pairs: an 8 x 8 transpose of 16-bit words
+// for each half of the columns.
+void store_b_block(const __m128i (&col)[kNr], int8_t* out) {
+  for (int half = 0; half < 2; ++half, out += 16) {
+    const __m128i* x = col + 8 * half;
+    __m128i u[8], v[8];
+    for (int i = 0; i < 4; ++i) {
+      u[2 * i] = _mm_unpacklo_epi16(x[2 * i], x[2 * i + 1]);
+      u[2 * i + 1] = _mm_unpackhi_epi16(x[2 * i], x[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; ++i) {  // v[4 * i + g]: words 2g, 2g + 1 of columns 4i .. 4i + 3
+      v[4 * i] = _mm_unpacklo_epi32(u[4 * i], u[4 * i + 2]);
+      v[4 * i + 1] = _mm_unpackhi_epi32(u[4 * i], u[4 * i + 2]);
+      v[4 * i + 2] = _mm_unpacklo_epi32(u[4 * i + 1], u[4 * i + 3]);
+      v[4 * i + 3] = _mm_unpackhi_epi32(u[4 * i + 1], u[4 * i + 3]);
+    }
+    for (int g = 0; g < 4; ++g) {
+      store16(out + 2 * g * kNr * kKr, _mm_unpacklo_epi64(v[g], v[4 + g]));
+      store16(out + (2 * g + 1) * kNr * kKr, _mm_unpackhi_epi64(v[g], v[4 + g]));
+    }
+  }
+}
+
+// A weight stored n x k. Missing columns repeat the last one: whatever they give is never stored.
+void pack_b_along_k(const int8_t* b, int64_t n_stride, int64_t k, int64_t cols, int8_t* out) {
+  __m128i col[kNr];
+  for (int64_t p = 0; p < k; p += 16, out += 16 * kNr) {
+    const int64_t left = k - p;
+    for (int64_t j = 0; j < kNr; ++j) {
+      const int8_t* x = b + (j < cols ? j : cols - 1) * n_stride + p;
+      col[j] = left >= 16 ? load16(x) : load_tail(x, left);
+    }
+    if (left >= 16) {
+      store_b_block(col, out);
+    } else {
+      alignas(16) int8_t block[16 * kNr];
+      store_b_block(col, block);
+      std::memcpy(out, block, static_cast<size_t>((left + 1) / kKr * kKr * kNr));
+    }
+  }
+}
+
+// A weight stored k x n: two rows are interleaved.
+void pack_b_along_n(const int8_t* b, int64_t k_stride, int64_t k, int64_t cols, int8_t* out) {
+  for (int64_t p = 0; p < k; p += kKr, b += kKr * k_stride, out += kKr * kNr) {
+    const __m128i row0 = cols == kNr ? load16(b) : load_tail(b, cols);
+    __m128i row1 = _mm_setzero_si128();
+    if (p + 1 < k) row1 = cols == kNr ? load16(b + k_stride) : load_tail(b + k_stride, cols);
+    store16(out, _mm_unpacklo_epi8(row0, row1));
+    store16(out + 16, _mm_unpackhi_epi8(row0, row1));
+  }
+}
+
+}  // namespace
+
+void pack_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
+            int32_t* row_init) noexcept {
+  for (int i = 0; i < kMr; ++i) row_init[i] = 0;
+  int16_t* out = static_cast<int16_t*>(panel);
+  int64_t p = 0;
+  if (k_stride == 1) {
+    for (; p + 8 <= k; p += 8, out += 8 * kMr) {
+      __m128i row[kMr];
+      for (int64_t i = 0; i < kMr; ++i) {
+        row[i] = i < rows ? _mm_cvtepi8_epi16(load8(a + i * row_stride + p)) : _mm_setzero_si128();
+      }
+      store_a_block(row, out);
+    }
+  }
+  pack_a_pairs(a, row_stride, k_stride, rows, p, k, out);
+}
+
+void pack_b(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols, void* panel) noexcept {
+  int8_t* out = static_cast<int8_t*>(panel);
+  if (k_stride == 1) return pack_b_along_k(b, n_stride, k, cols, out);
+  if (n_stride == 1) return pack_b_along_n(b, k_stride, k, cols, out);
+  for (int64_t p = 0; p < k; p += kKr) {
+    for (int64_t j = 0; j < kNr; ++j, out += kKr) {
+      const int8_t* x = b + p * k_stride + j * n_stride;
+      out[0] = j < cols ? x[0] : int8_t{0};
+      out[1] = j < cols && p + 1 < k ? x[k_stride] : int8_t{0};
+    }
+  }
+}
+
+}  // namespace a8w8::avx2

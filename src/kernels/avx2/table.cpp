@@ -1,0 +1,18 @@
+#include "kernels/avx2/kernels.h"
+#include "kernels/registry.h"
+
+namespace a8w8::avx2 {
+namespace {
+
+constexpr GemmKernel kGemm[] = {
+    {"gemm_s8s8s32_6x16x2_avx2", Isa::kAvx2, kMr, kNr, kKr, /*a_bytes=*/2, /*b_bytes=*/1, gemm, pack_a, pack_b}};
+constexpr DotKernel kDot[] = {{"dot_s8s8s32_4_avx2", Isa::kAvx2, kDotMaxM, dot}};
+constexpr EpilogueKernel kEpilogue[] = {{"epilogue_avx2", Isa::kAvx2, epilogue}};
+constexpr QuantizeKernel kQuantize[] = {{"quantize_avx2", Isa::kAvx2, quantize_row, dynamic_quant_row}};
+
+}  // namespace
+
+extern const IsaTable kTable;
+constinit const IsaTable kTable{Isa::kAvx2, kGemm, kDot, kEpilogue, kQuantize};
+
+}  // namespace a8w8::avx2

@@ -1,0 +1,52 @@
+#include "kernels/registry.h"
+
+namespace a8w8 {
+
+// Each table is in src/kernels/<isa>/table.cpp; CMake defines A8W8_HAVE_<ISA> for the folders it compiles.
+namespace scalar {
+extern const IsaTable kTable;
+}
+#ifdef A8W8_HAVE_AVX2
+namespace avx2 {
+extern const IsaTable kTable;
+}
+#endif
+#ifdef A8W8_HAVE_AVX512_VNNI
+namespace avx512_vnni {
+extern const IsaTable kTable;
+}
+#endif
+
+namespace {
+
+constexpr const IsaTable* kTables[] = {
+#ifdef A8W8_HAVE_AVX512_VNNI
+    &avx512_vnni::kTable,
+#endif
+#ifdef A8W8_HAVE_AVX2
+    &avx2::kTable,
+#endif
+    &scalar::kTable,
+};
+
+// Tables are in the order of preference and so are the rows of a table: the first row that may run is the best one.
+template <class Kernel>
+const Kernel& first_available(std::span<const Kernel> IsaTable::*rows, IsaSet available) {
+  for (const IsaTable* table : kTables) {
+    for (const Kernel& kernel : table->*rows) {
+      if (available.contains(kernel.needs)) return kernel;
+    }
+  }
+  return (scalar::kTable.*rows).front();  // unreachable: `available` contains Isa::kScalar
+}
+
+}  // namespace
+
+std::span<const IsaTable* const> isa_tables() { return kTables; }
+
+const GemmKernel& select_gemm(IsaSet available) { return first_available(&IsaTable::gemm, available); }
+const DotKernel& select_dot(IsaSet available) { return first_available(&IsaTable::dot, available); }
+const EpilogueKernel& select_epilogue(IsaSet available) { return first_available(&IsaTable::epilogue, available); }
+const QuantizeKernel& select_quantize(IsaSet available) { return first_available(&IsaTable::quantize, available); }
+
+}  // namespace a8w8

@@ -1,0 +1,18 @@
+#include "kernels/scalar/kernels.h"
+#include "kernels/registry.h"
+
+namespace a8w8::scalar {
+namespace {
+
+constexpr GemmKernel kGemm[] = {
+    {"gemm_s8s8s32_4x8x4_scalar", Isa::kScalar, kMr, kNr, kKr, /*a_bytes=*/1, /*b_bytes=*/1, gemm, pack_a, pack_b}};
+constexpr DotKernel kDot[] = {{"dot_s8s8s32_4_scalar", Isa::kScalar, kDotMaxM, dot}};
+constexpr EpilogueKernel kEpilogue[] = {{"epilogue_scalar", Isa::kScalar, epilogue}};
+constexpr QuantizeKernel kQuantize[] = {{"quantize_scalar", Isa::kScalar, quantize_row, dynamic_quant_row}};
+
+}  // namespace
+
+extern const IsaTable kTable;
+constinit const IsaTable kTable{Isa::kScalar, kGemm, kDot, kEpilogue, kQuantize};
+
+}  // namespace a8w8::scalar
