@@ -1,0 +1,46 @@
+// What the integer matrix product and its epilogue have to do, in neutral words: no vendor's terms, no dtypes of operands.
+#pragma once
+
+#include <cstdint>
+
+#include "a8w8/dtype.h"
+
+namespace a8w8 {
+
+inline constexpr int kMaxBatchRank = 4;
+
+struct BatchDim {
+  int64_t size = 1;
+  int64_t a_stride = 0, b_stride = 0;  // 0 where the operand is broadcast
+};
+
+// For each batch: c(i, j) = sum over p of a(i, p) * b(p, j), with int8 a (m, k) and b (k, n) of any strides.
+struct GemmProblem {
+  int64_t m = 0, n = 0, k = 0;
+  const int8_t* a = nullptr;
+  int64_t a_row_stride = 0, a_k_stride = 0;
+  const int8_t* b = nullptr;
+  int64_t b_k_stride = 0, b_n_stride = 0;
+  int batch_rank = 0;
+  BatchDim batch[kMaxBatchRank];  // outermost first
+
+  int64_t batch_count() const {
+    int64_t count = 1;
+    for (int i = 0; i < batch_rank; ++i) count *= batch[i].size;
+    return count;
+  }
+};
+
+// What becomes of the sums; meanings and order of operations are those of kernels/epilogue_kernel.h. Arrays are dense.
+struct EpilogueDesc {
+  const int32_t* bias_i32 = nullptr;  // (n), or (batch, n)
+  const float* bias_f32 = nullptr;    // likewise
+  int64_t bias_batch_stride = 0;      // n, or 0 where all batches share one
+  const float* scale = nullptr;       // (n)
+  const int32_t* offset = nullptr;    // (n)
+  const float* row_scale = nullptr;   // (m), shared by all batches
+  DType out_dtype = DType::kI8;
+  void* out = nullptr;  // (batch, m, n), contiguous
+};
+
+}  // namespace a8w8

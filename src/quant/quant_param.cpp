@@ -1,0 +1,56 @@
+#include "a8w8/quant_param.h"
+
+#include <bit>
+#include <vector>
+
+#include "quant/saturate.h"
+#include "spec/quantize_rules.h"
+#include "spec/rules.h"
+#include "tensor/read.h"
+
+namespace a8w8 {
+namespace {
+
+constexpr uint32_t kScaleMask = 0xffffe000;  // sign, exponent, the upper ten bits of the mantissa
+constexpr int kOffsetShift = 37;
+constexpr uint64_t kOffsetMask = 0x1ff;
+constexpr uint64_t kValidBit = uint64_t{1} << 46;
+constexpr int32_t kOffsetMin = -256, kOffsetMax = 255;
+
+uint32_t round_scale(uint32_t bits) {
+  const uint32_t exponent = (bits >> 23) & 0xff;
+  if (exponent == 0) return bits & 0x80000000;
+  if (exponent == 0xff) return bits & kScaleMask;
+  return (bits + 0xfff + ((bits >> 13) & 1)) & kScaleMask;
+}
+
+}  // namespace
+
+int64_t encode_quant_param(float scale, float offset, ScaleRounding rounding) {
+  const uint32_t bits = std::bit_cast<uint32_t>(scale);
+  const uint32_t scale_bits = rounding == ScaleRounding::kTruncate ? bits & kScaleMask : round_scale(bits);
+  const uint64_t o = static_cast<uint64_t>(saturate_rint<int32_t>(offset, kOffsetMin, kOffsetMax)) & kOffsetMask;
+  return static_cast<int64_t>(scale_bits | (o << kOffsetShift) | kValidBit);
+}
+
+QuantParam decode_quant_param(int64_t word) {
+  const uint64_t u = static_cast<uint64_t>(word);
+  const int32_t o = static_cast<int32_t>((u >> kOffsetShift) & kOffsetMask);
+  return {std::bit_cast<float>(static_cast<uint32_t>(u) & kScaleMask), o > kOffsetMax ? o - 512 : o};
+}
+
+void trans_quant_param(const TransQuantParamArgs& args, const TensorView& out) {
+  TensorDesc desc;
+  throw_if_error(check_trans_quant_param(args, desc));
+  throw_if_error(check_output("npu_trans_quant_param", "out", out, desc));
+  std::vector<float> scale(args.scale.numel()), offset(args.offset ? args.offset->numel() : 1, 0.0f);
+  read_floats(args.scale, scale.data());
+  if (args.offset) read_floats(*args.offset, offset.data());
+  int64_t* words = static_cast<int64_t*>(out.data);
+  const ScaleRounding rounding = static_cast<ScaleRounding>(args.round_mode);
+  for (int64_t i = 0; i < out.numel(); ++i) {
+    words[i] = encode_quant_param(scale[scale.size() == 1 ? 0 : i], offset[offset.size() == 1 ? 0 : i], rounding);
+  }
+}
+
+}  // namespace a8w8

@@ -1,0 +1,77 @@
+#include "spec/linear_rules.h"
+
+#include "spec/rules.h"
+
+namespace a8w8 {
+namespace {
+
+// x (..., k) and weight (n, k); fills the result's desc.
+Status check_x_and_weight(const char* op, const ConstTensorView& x, const ConstTensorView& weight, TensorDesc& desc) {
+  A8W8_RETURN_IF_BROKEN(check_dtype(op, "x", x, kFloats));
+  A8W8_RETURN_IF_BROKEN(check_dtype(op, "weight", weight, DType::kI8));
+  if (weight.rank() != 2 || weight.numel() == 0) {
+    return invalid(op, ": weight has shape ", weight.sizes.str(), ", but must be (n, k) and not empty");
+  }
+  if (x.rank() < 1 || x.sizes[-1] != weight.sizes[1]) {
+    return invalid(op, ": x has shape ", x.sizes.str(), ", but for weight (n, k) = ", weight.sizes.str(), " it must be (..., k)");
+  }
+  desc = {x.dtype, x.sizes};
+  desc.sizes[-1] = weight.sizes[0];
+  return fine();
+}
+
+Status check_column_scale(const char* op, const char* operand, const ConstTensorView& scale, int64_t n) {
+  if (scale.sizes == Dims({n}) || scale.sizes == Dims({n, 1})) return fine();
+  return invalid(op, ": ", operand, " has shape ", scale.sizes.str(), ", but must be (n,) or (n, 1) with n = ", n);
+}
+
+Status check_single(const char* op, const char* operand, const ConstTensorView& value) {
+  if (value.numel() == 1) return fine();
+  return invalid(op, ": ", operand, " has shape ", value.sizes.str(), ", but must be one number");
+}
+
+}  // namespace
+
+Status check_linear_dynamic(const LinearDynamicArgs& args, TensorDesc& desc) {
+  constexpr const char* kOp = "linear_dynamic";
+  A8W8_RETURN_IF_BROKEN(check_x_and_weight(kOp, args.x, args.weight, desc));
+  const int64_t n = args.weight.sizes[0];
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "weight_scale", args.weight_scale, kFloats));
+  A8W8_RETURN_IF_BROKEN(check_column_scale(kOp, "weight_scale", args.weight_scale, n));
+  if (args.bias) {
+    A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "bias", *args.bias, kFloats));
+    A8W8_RETURN_IF_BROKEN(check_vector(kOp, "bias", *args.bias, n, "n", false));
+  }
+  return fine();
+}
+
+Status check_linear_static(const LinearStaticArgs& args, TensorDesc& desc) {
+  constexpr const char* kOp = "linear_static";
+  A8W8_RETURN_IF_BROKEN(check_x_and_weight(kOp, args.x, args.weight, desc));
+  const int64_t n = args.weight.sizes[0];
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "input_scale", args.input_scale, kFloats));
+  A8W8_RETURN_IF_BROKEN(check_single(kOp, "input_scale", args.input_scale));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "input_offset", args.input_offset, kFloats | DType::kI8));
+  A8W8_RETURN_IF_BROKEN(check_single(kOp, "input_offset", args.input_offset));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "deq_scale", args.deq_scale, DType::kF32 | DType::kBF16 | DType::kI64));
+  A8W8_RETURN_IF_BROKEN(check_column_scale(kOp, "deq_scale", args.deq_scale, n));
+  if (args.quant_bias) {
+    A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "quant_bias", *args.quant_bias, DType::kI32));
+    A8W8_RETURN_IF_BROKEN(check_vector(kOp, "quant_bias", *args.quant_bias, n, "n", false));
+  }
+  return fine();
+}
+
+TensorDesc infer(const LinearDynamicArgs& args) {
+  TensorDesc desc;
+  throw_if_error(check_linear_dynamic(args, desc));
+  return desc;
+}
+
+TensorDesc infer(const LinearStaticArgs& args) {
+  TensorDesc desc;
+  throw_if_error(check_linear_static(args, desc));
+  return desc;
+}
+
+}  // namespace a8w8

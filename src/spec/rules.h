@@ -1,0 +1,41 @@
+// What the rule files share. A rule returns a Status whose message names operand, value, what is allowed and which rule.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "a8w8/status.h"
+#include "a8w8/tensor_view.h"
+#include "base/str_cat.h"
+
+namespace a8w8 {
+
+inline Status fine() { return {}; }
+
+template <class... Parts>
+Status invalid(const Parts&... parts) {
+  return {ErrorCode::kInvalidArgument, str_cat(parts...)};
+}
+
+// "int8, float16 or none"
+std::string describe(DTypeSet set);
+
+// `view` must be of a dtype in `allowed`.
+Status check_dtype(const char* op, const char* operand, const ConstTensorView& view, DTypeSet allowed);
+// `view` must be (1,) or (length,), `what` being the name of length: "n".
+Status check_vector(const char* op, const char* operand, const ConstTensorView& view, int64_t length, const char* what,
+                    bool allow_one = true);
+// The result must be what infer() says, and contiguous.
+Status check_output(const char* op, const char* operand, const TensorView& out, const TensorDesc& desc);
+
+inline constexpr DTypeSet kFloats = DType::kF32 | DType::kF16 | DType::kBF16;
+
+// Returns from the enclosing function if the rule is broken.
+#define A8W8_RETURN_IF_BROKEN(expression)                  \
+  do {                                                     \
+    if (Status status_ = (expression); !status_.ok()) {    \
+      return status_;                                      \
+    }                                                      \
+  } while (false)
+
+}  // namespace a8w8
