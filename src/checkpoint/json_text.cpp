@@ -1,0 +1,80 @@
+#include "checkpoint/json_text.h"
+
+#include <unordered_set>
+#include <vector>
+
+#include "a8w8/status.h"
+#include "checkpoint/names.h"
+
+namespace a8w8::checkpoint {
+namespace {
+
+using nlohmann::json;
+
+// Follows the parser event by event, so that hostile text is refused before it costs memory or stack.
+class StructureCheck {
+ public:
+  StructureCheck(const std::string& path, int max_depth) : path_(path), max_depth_(max_depth) {}
+
+  bool operator()(int depth, json::parse_event_t event, json& parsed) {
+    switch (event) {
+      case json::parse_event_t::object_start:
+      case json::parse_event_t::array_start:
+        if (depth >= max_depth_)
+          fail("is nested deeper than the " + std::to_string(max_depth_) + " levels of the format");
+        keys_.emplace_back();
+        break;
+      case json::parse_event_t::object_end:
+      case json::parse_event_t::array_end:
+        keys_.pop_back();
+        break;
+      case json::parse_event_t::key: {
+        const std::string& key = parsed.get_ref<const std::string&>();
+        if (!keys_.back().insert(key).second) fail("has the name " + quote(key) + " twice in one object");
+        break;
+      }
+      case json::parse_event_t::value:
+        break;
+    }
+    return true;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { throw Error(ErrorCode::kCorrupt, path_ + ": JSON " + what); }
+
+  const std::string& path_;
+  int max_depth_;
+  std::vector<std::unordered_set<std::string>> keys_;  // of each open object; empty sets for arrays
+};
+
+std::string without_library_prefix(std::string_view what) {  // "[json.exception.parse_error.101] parse error at ..."
+  const size_t end = what.find("] ");
+  return printable(what.starts_with("[json.") && end != what.npos ? what.substr(end + 2) : what);
+}
+
+}  // namespace
+
+json parse_json(std::string_view text, const std::string& path, int max_depth) {
+  // The parser takes a NUL for the end of the text and would not see what stands behind it.
+  if (const size_t nul = text.find('\0'); nul != text.npos) {
+    throw Error(ErrorCode::kCorrupt, path + ": JSON has a NUL character at byte " + std::to_string(nul));
+  }
+  StructureCheck check(path, max_depth);
+  try {
+    return json::parse(text.begin(), text.end(), [&check](int depth, json::parse_event_t event, json& parsed) {
+      return check(depth, event, parsed);
+    });
+  } catch (const json::exception& e) {
+    throw Error(ErrorCode::kCorrupt, path + ": not valid JSON: " + without_library_prefix(e.what()));
+  }
+}
+
+std::string json_string(const std::string& text) {
+  try {
+    return json(text).dump();
+  } catch (const json::exception&) {
+    throw Error(ErrorCode::kInvalidArgument, "the name or text " + quote(text) + " is not UTF-8, as JSON demands");
+  }
+}
+
+}  // namespace a8w8::checkpoint

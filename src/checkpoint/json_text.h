@@ -1,0 +1,21 @@
+// JSON as the checkpoint files use it: read strictly, and strings written with their escapes.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace a8w8::checkpoint {
+
+// No file of ours is longer; the safetensors format sets the same bound for its header.
+inline constexpr int64_t kMaxJsonBytes = 100'000'000;
+
+// Parses the whole text. Throws Error(kCorrupt), naming `path`, for anything that is not JSON in UTF-8, for a name that
+// stands twice in one object (the readers of the world disagree on which one counts) and for more than `max_depth`
+// nested arrays and objects.
+nlohmann::json parse_json(std::string_view text, const std::string& path, int max_depth);
+
+// A JSON string literal. Throws Error(kInvalidArgument) if the text is not UTF-8.
+std::string json_string(const std::string& text);
+
+}  // namespace a8w8::checkpoint
