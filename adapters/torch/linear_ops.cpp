@@ -1,0 +1,55 @@
+// a8w8::linear_dynamic and a8w8::linear_static: float in, float out.
+#include "a8w8/linear_ops.h"
+
+#include <torch/library.h>
+
+#include "convert.h"
+
+namespace a8w8::torch_adapter {
+namespace {
+
+template <Mode mode>
+at::Tensor linear_dynamic(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& weight_scale, OptionalTensor bias) {
+  const Operands operands("linear_dynamic", mode);
+  const LinearDynamicArgs args{operands.view(x, "x"), operands.view(weight, "weight"), operands.view(weight_scale, "weight_scale"),
+                               operands.view(bias, "bias")};
+  const at::Tensor out = operands.empty(infer(args));
+  if constexpr (mode == Mode::kCpu) a8w8::linear_dynamic(args, output_view(out), current_context());
+  return out;
+}
+
+template <Mode mode>
+at::Tensor linear_static(const at::Tensor& x, const at::Tensor& input_scale, const at::Tensor& input_offset,
+                         const at::Tensor& weight, const at::Tensor& deq_scale, OptionalTensor quant_bias) {
+  const Operands operands("linear_static", mode);
+  const LinearStaticArgs args{operands.view(x, "x"),
+                              operands.view(input_scale, "input_scale"),
+                              operands.view(input_offset, "input_offset"),
+                              operands.view(weight, "weight"),
+                              operands.view(deq_scale, "deq_scale"),
+                              operands.view(quant_bias, "quant_bias")};
+  const at::Tensor out = operands.empty(infer(args));
+  if constexpr (mode == Mode::kCpu) a8w8::linear_static(args, output_view(out), current_context());
+  return out;
+}
+
+template <Mode mode>
+void implement(torch::Library& m) {
+  m.impl("linear_dynamic", linear_dynamic<mode>);
+  m.impl("linear_static", linear_static<mode>);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(a8w8, m) {
+  m.def("linear_dynamic(Tensor x, Tensor weight, Tensor weight_scale, Tensor? bias=None) -> Tensor",
+        {at::Tag::pt2_compliant_tag});
+  m.def("linear_static(Tensor x, Tensor input_scale, Tensor input_offset, Tensor weight, Tensor deq_scale, "
+        "Tensor? quant_bias=None) -> Tensor",
+        {at::Tag::pt2_compliant_tag});
+}
+
+TORCH_LIBRARY_IMPL(a8w8, CPU, m) { implement<Mode::kCpu>(m); }
+TORCH_LIBRARY_IMPL(a8w8, Meta, m) { implement<Mode::kMeta>(m); }
+
+}  // namespace a8w8::torch_adapter
