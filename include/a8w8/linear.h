@@ -26,9 +26,9 @@ class ExecutionContext;
 struct LinearQuant {
   ConstTensorView weight;  // int8 (n, k), or with leading batch dimensions
   ConstTensorView scale;   // int64, float32, bfloat16 (1,) or (n,)
-  std::optional<ConstTensorView> offset;
-  std::optional<ConstTensorView> pertoken_scale;  // (m,): set anew for each input
-  std::optional<ConstTensorView> bias;
+  std::optional<ConstTensorView> offset = std::nullopt;
+  std::optional<ConstTensorView> pertoken_scale = std::nullopt;  // (m,): set anew for each input
+  std::optional<ConstTensorView> bias = std::nullopt;
   DType output_dtype = DType::kI8;
 
   int64_t in_features() const { return weight.sizes[-1]; }
@@ -50,11 +50,11 @@ class QuantizedLinear {
  public:
   struct Dynamic {  // W8A8_DYNAMIC
     ConstTensorView weight, weight_scale;
-    std::optional<ConstTensorView> bias;
+    std::optional<ConstTensorView> bias = std::nullopt;
   };
   struct Static {  // W8A8
     ConstTensorView weight, input_scale, input_offset, deq_scale;
-    std::optional<ConstTensorView> quant_bias;
+    std::optional<ConstTensorView> quant_bias = std::nullopt;
   };
 
   explicit QuantizedLinear(const Dynamic& parameters) : parameters_(parameters) {}

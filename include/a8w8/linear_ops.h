@@ -16,7 +16,7 @@ struct LinearDynamicArgs {
   ConstTensorView x;             // float32, float16, bfloat16 (..., k), 1 to 8 dimensions
   ConstTensorView weight;        // int8 (n, k)
   ConstTensorView weight_scale;  // a float dtype, (n,) or (n, 1)
-  std::optional<ConstTensorView> bias;  // a float dtype, (n,)
+  std::optional<ConstTensorView> bias = std::nullopt;  // a float dtype, (n,)
 };
 
 // x_q = clamp(rint(x / input_scale + input_offset), -128, 127); y = float(x_q . weight^T + quant_bias) * deq_scale.
@@ -26,7 +26,7 @@ struct LinearStaticArgs {
   ConstTensorView input_offset;  // a float dtype or int8, one element
   ConstTensorView weight;        // int8 (n, k)
   ConstTensorView deq_scale;     // float32 or bfloat16 (n,), or int64: float32 bits in the low word (trans_quant_param's words too)
-  std::optional<ConstTensorView> quant_bias;  // int32 (n,): the bias and the correction for input_offset
+  std::optional<ConstTensorView> quant_bias = std::nullopt;  // int32 (n,): the bias and the correction for input_offset
 };
 
 // (..., n), dtype of x. Throws Error naming operand, value and what is allowed.

@@ -24,9 +24,9 @@ struct QuantMatmulArgs {
   ConstTensorView x1;     // int8 (..., m, k), 2 to 6 dimensions, any strides
   ConstTensorView x2;     // int8 (..., k, n), likewise; leading dimensions broadcast
   ConstTensorView scale;  // int64 (trans_quant_param's words), float32, bfloat16: (1,) or (n,)
-  std::optional<ConstTensorView> offset;          // float32 (1,) or (n,): int8 output; not read with an int64 scale
-  std::optional<ConstTensorView> pertoken_scale;  // float32 (m,)
-  std::optional<ConstTensorView> bias;            // int32, bfloat16, float16, float32: (n,), or (batch, 1, n) for a 3-D result
+  std::optional<ConstTensorView> offset = std::nullopt;          // float32 (1,) or (n,): int8 output; not read with an int64 scale
+  std::optional<ConstTensorView> pertoken_scale = std::nullopt;  // float32 (m,)
+  std::optional<ConstTensorView> bias = std::nullopt;            // int32, bfloat16, float16, float32: (n,), or (batch, 1, n) for a 3-D result
   DType output_dtype = DType::kI8;                // int8, float16, bfloat16, int32
 };
 

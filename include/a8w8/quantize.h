@@ -19,7 +19,7 @@ struct QuantizeArgs {
   ConstTensorView x;       // float32, float16, bfloat16 (not Atlas inference); 1 to 8 dimensions, any strides; may be empty
   ConstTensorView scales;  // (1,) or as long as the axis. div_mode: float32 or bfloat16; else any float dtype, and also
                            // x.rank() dimensions that are 1 except for the axis
-  std::optional<ConstTensorView> zero_points;  // shaped like scales; int8, uint8, int32 or a float dtype
+  std::optional<ConstTensorView> zero_points = std::nullopt;  // shaped like scales; int8, uint8, int32 or a float dtype
   DType dtype = DType::kI8;                    // int8; with div_mode also uint8 and int32
   int64_t axis = 1;  // div_mode: -rank .. rank - 1; else -2 (not Atlas inference), and all others mean the last dimension
   bool div_mode = true;  // true: rint(x / scale + zero_point); false: rint(x * scale + zero_point); saturated, NaN gives 0
@@ -33,7 +33,7 @@ void quantize(const QuantizeArgs& args, const TensorView& out, ExecutionContext&
 
 struct DynamicQuantArgs {
   ConstTensorView x;                             // float32, float16, bfloat16; 2 to 8 dimensions (..., h), any strides
-  std::optional<ConstTensorView> smooth_scales;  // (h,) of x's dtype
+  std::optional<ConstTensorView> smooth_scales = std::nullopt;  // (h,) of x's dtype
 };
 
 struct DynamicQuantDesc {

@@ -1,5 +1,6 @@
 #include "checkpoint/json_text.h"
 
+#include <nlohmann/json.hpp>
 #include <unordered_set>
 #include <vector>
 
@@ -10,6 +11,8 @@ namespace a8w8::checkpoint {
 namespace {
 
 using nlohmann::json;
+
+constexpr size_t kMaxShown = 160;  // bytes of a name in a message
 
 // Follows the parser event by event, so that hostile text is refused before it costs memory or stack.
 class StructureCheck {
@@ -67,6 +70,13 @@ json parse_json(std::string_view text, const std::string& path, int max_depth) {
   } catch (const json::exception& e) {
     throw Error(ErrorCode::kCorrupt, path + ": not valid JSON: " + without_library_prefix(e.what()));
   }
+}
+
+std::string quote(std::string_view name) {
+  const bool cut = name.size() > kMaxShown;
+  // A cut through a multi-byte character is mended by the replacing error handler.
+  const json shown(std::string(name.substr(0, kMaxShown)) + (cut ? "..." : ""));
+  return shown.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 std::string json_string(const std::string& text) {

@@ -1,7 +1,7 @@
 // JSON as the checkpoint files use it: read strictly, and strings written with their escapes.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -14,6 +14,9 @@ inline constexpr int64_t kMaxJsonBytes = 100'000'000;
 // stands twice in one object (the readers of the world disagree on which one counts) and for more than `max_depth`
 // nested arrays and objects.
 nlohmann::json parse_json(std::string_view text, const std::string& path, int max_depth);
+
+// The name in double quotes, escaped as JSON does it, on one line and cut if very long: safe to put into any message.
+std::string quote(std::string_view name);
 
 // A JSON string literal. Throws Error(kInvalidArgument) if the text is not UTF-8.
 std::string json_string(const std::string& text);

@@ -1,6 +1,7 @@
 // Reading an msModelSlim folder: which files, which tensors of which type, and whether they fit together.
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <unordered_map>
 

@@ -9,8 +9,8 @@
 
 #include "a8w8/half.h"
 #include "base/str_cat.h"
+#include "checkpoint/json_text.h"
 #include "checkpoint/msmodelslim_format.h"
-#include "checkpoint/names.h"
 
 namespace a8w8::checkpoint {
 namespace {

@@ -1,14 +1,14 @@
 #include "checkpoint/names.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
+
+#include "checkpoint/json_text.h"
 
 namespace a8w8::checkpoint {
 namespace {
 
-constexpr size_t kMaxShown = 160;
 constexpr size_t kMaxCompared = 256;  // edit distance is quadratic; longer names are nobody's typing errors
 constexpr size_t kMaxNear = 3;
 
@@ -28,13 +28,6 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
-
-std::string quote(std::string_view name) {
-  const bool cut = name.size() > kMaxShown;
-  // A cut through a multi-byte character is mended by the replacing error handler.
-  const nlohmann::json shown(std::string(name.substr(0, kMaxShown)) + (cut ? "..." : ""));
-  return shown.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 std::string printable(std::string_view text, size_t max_chars) {
   std::string result(text.substr(0, max_chars));

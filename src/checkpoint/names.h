@@ -7,9 +7,6 @@
 
 namespace a8w8::checkpoint {
 
-// The name in double quotes, escaped as JSON does it, on one line and cut if very long: safe to put into any message.
-std::string quote(std::string_view name);
-
 // Printable ASCII of at most `max_chars`: for text of unknown origin, such as a JSON parser's message.
 std::string printable(std::string_view text, size_t max_chars = 200);
 

@@ -9,7 +9,6 @@
 #include "a8w8/status.h"
 #include "checkpoint/atomic_file.h"
 #include "checkpoint/json_text.h"
-#include "checkpoint/names.h"
 #include "checkpoint/safetensors_header.h"
 
 namespace a8w8 {

@@ -49,11 +49,10 @@ void plan_panels(const GemmProblem& p, int threads, Plan& plan) {
 
 }  // namespace
 
-Plan make_plan(const GemmProblem& problem, IsaSet isas, int threads) {
-  Plan plan;
-  plan.gemm = &select_gemm(isas);
-  plan.dot = &select_dot(isas);
-  plan.epilogue = &select_epilogue(isas);
+KernelChoice choose_kernels(IsaSet isas) { return {&select_gemm(isas), &select_dot(isas), &select_epilogue(isas)}; }
+
+Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads) {
+  Plan plan{kernels};
   plan.batches = problem.batch_count();
   const bool weight_rows_contiguous = problem.b_k_stride == 1 || problem.k == 1;
   if (problem.m <= kDotMaxM && weight_rows_contiguous) {

@@ -29,12 +29,15 @@ namespace a8w8 {
 
 enum class Road { kDot, kPanels };
 
-struct Plan {
-  Road road = Road::kPanels;
+struct KernelChoice {
   const GemmKernel* gemm = nullptr;
   const DotKernel* dot = nullptr;
   const EpilogueKernel* epilogue = nullptr;
+};
+KernelChoice choose_kernels(IsaSet isas);
 
+struct Plan : KernelChoice {
+  Road road = Road::kPanels;
   int64_t batches = 1;
   int64_t chunk_rows = 0;  // rows of a that are packed, or computed, at a time
   int64_t block_cols = 0;  // columns of a task
@@ -52,7 +55,7 @@ struct Plan {
 inline constexpr int64_t kDotMaxM = 8;
 inline constexpr int64_t kMaxPackedRows = 3072;
 
-Plan make_plan(const GemmProblem& problem, IsaSet isas, int threads);
+Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads);
 
 // "m=128 n=4096 k=4096 gemm_s8s8s32_6x16x2_avx2 blocks=..." for A8W8_VERBOSE.
 std::string describe(const GemmProblem& problem, const Plan& plan);

@@ -70,7 +70,7 @@ void linear_dynamic(const LinearDynamicArgs& args, const TensorView& out, Execut
   if (args.x.numel() == 0) return;
 
   GemmProblem problem = lower_problem(args.x, args.weight);
-  const Plan plan = make_plan(problem, ctx.isas(), ctx.num_threads());
+  const Plan plan = make_plan(problem, choose_kernels(ctx.isas()), ctx.num_threads());
   Buffers buffers(args.x, problem, plan);
   buffers.base = ctx.scratch(buffers.layout.bytes());
 
@@ -99,7 +99,7 @@ void linear_static(const LinearStaticArgs& args, const TensorView& out, Executio
   if (args.x.numel() == 0) return;
 
   GemmProblem problem = lower_problem(args.x, args.weight);
-  const Plan plan = make_plan(problem, ctx.isas(), ctx.num_threads());
+  const Plan plan = make_plan(problem, choose_kernels(ctx.isas()), ctx.num_threads());
   Buffers buffers(args.x, problem, plan);
   buffers.base = ctx.scratch(buffers.layout.bytes());
 

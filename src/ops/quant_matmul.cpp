@@ -142,7 +142,7 @@ void quant_matmul(const QuantMatmulArgs& args, const TensorView& out, ExecutionC
   GemmProblem problem = lower_problem(args, desc.sizes);
   const bool one_bias = !args.bias || args.bias->numel() == problem.n;
   if (one_bias) fold_batch_into_rows(problem);
-  const Plan plan = make_plan(problem, ctx.isas(), ctx.num_threads());
+  const Plan plan = make_plan(problem, choose_kernels(ctx.isas()), ctx.num_threads());
 
   ScratchLayout layout;
   const EpilogueOperands operands(args, problem.n, problem.m, layout);

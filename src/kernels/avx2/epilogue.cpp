@@ -24,8 +24,8 @@ __m256i first_lanes(int64_t count) {
   std::memcpy(out, &v, bytes);
 }
 
-// rint to nine bits (the conversion rounds half to even), plus the offset, saturated to eight. The bounds are integers, so
-// clamping before rounding is the same, and keeps the conversion in range.
+// rint to nine bits (the conversion rounds half to even), plus the offset, saturated to eight. The bounds are integers,
+// so clamping before rounding is the same, and keeps the conversion in range.
 __m128i to_s8(__m256 y, __m256i offset) {
   y = _mm256_and_ps(y, _mm256_cmp_ps(y, y, _CMP_ORD_Q));  // NaN gives 0
   y = _mm256_min_ps(_mm256_max_ps(y, _mm256_set1_ps(-256.0f)), _mm256_set1_ps(255.0f));
@@ -89,11 +89,16 @@ void rows(const EpilogueTile& t) {
 
 void epilogue(const EpilogueTile& tile) noexcept {
   switch (tile.out_dtype) {
-    case DType::kI8: return rows<DType::kI8>(tile);
-    case DType::kI32: return rows<DType::kI32>(tile);
-    case DType::kF16: return rows<DType::kF16>(tile);
-    case DType::kBF16: return rows<DType::kBF16>(tile);
-    default: return rows<DType::kF32>(tile);
+    case DType::kI8:
+      return rows<DType::kI8>(tile);
+    case DType::kI32:
+      return rows<DType::kI32>(tile);
+    case DType::kF16:
+      return rows<DType::kF16>(tile);
+    case DType::kBF16:
+      return rows<DType::kBF16>(tile);
+    default:
+      return rows<DType::kF32>(tile);
   }
 }
 

@@ -23,7 +23,8 @@ __m128i load_tail(const int8_t* x, int64_t count) {
 }
 
 // Any strides, k from p0 on, which is even.
-void pack_a_pairs(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t p0, int64_t k, int16_t* out) {
+void pack_a_pairs(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t p0, int64_t k,
+                  int16_t* out) {
   for (int64_t p = p0; p < k; p += kKr) {
     for (int64_t i = 0; i < kMr; ++i, out += kKr) {
       const int8_t* x = a + i * row_stride + p * k_stride;
@@ -48,8 +49,8 @@ void store_a_block(const __m128i (&row)[kMr], int16_t* out) {
   store8(out + 44, _mm_unpackhi_epi64(hi45, hi45));
 }
 
-// b(p .. p+15, j) for the sixteen columns, contiguous along k, to eight groups of sixteen pairs: an 8 x 8 transpose of 16-bit words
-// for each half of the columns.
+// b(p .. p+15, j) for the sixteen columns, contiguous along k, to eight groups of sixteen pairs: an 8 x 8 transpose of
+// 16-bit words for each half of the columns.
 void store_b_block(const __m128i (&col)[kNr], int8_t* out) {
   for (int half = 0; half < 2; ++half, out += 16) {
     const __m128i* x = col + 8 * half;

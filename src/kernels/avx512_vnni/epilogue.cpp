@@ -1,5 +1,6 @@
 // The epilogue, sixteen columns at a time; a tail is a mask on the loads and the store.
-#include "kernels/avx512_vnni/intrinsics.h"
+#include <immintrin.h>
+
 #include "kernels/avx512_vnni/kernels.h"
 
 namespace a8w8::avx512_vnni {
@@ -7,8 +8,8 @@ namespace {
 
 constexpr int kLanes = 16;
 
-// rint to nine bits (the conversion rounds half to even), plus the offset, saturated to eight. The bounds are integers, so
-// clamping before rounding is the same, and keeps the conversion in range.
+// rint to nine bits (the conversion rounds half to even), plus the offset, saturated to eight. The bounds are integers,
+// so clamping before rounding is the same, and keeps the conversion in range.
 __m128i to_s8(__m512 y, __m512i offset) {
   y = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, y, _CMP_ORD_Q), y);  // NaN gives 0
   y = _mm512_min_ps(_mm512_max_ps(y, _mm512_set1_ps(-256.0f)), _mm512_set1_ps(255.0f));
@@ -66,11 +67,16 @@ void rows(const EpilogueTile& t) {
 
 void epilogue(const EpilogueTile& tile) noexcept {
   switch (tile.out_dtype) {
-    case DType::kI8: return rows<DType::kI8>(tile);
-    case DType::kI32: return rows<DType::kI32>(tile);
-    case DType::kF16: return rows<DType::kF16>(tile);
-    case DType::kBF16: return rows<DType::kBF16>(tile);
-    default: return rows<DType::kF32>(tile);
+    case DType::kI8:
+      return rows<DType::kI8>(tile);
+    case DType::kI32:
+      return rows<DType::kI32>(tile);
+    case DType::kF16:
+      return rows<DType::kF16>(tile);
+    case DType::kBF16:
+      return rows<DType::kBF16>(tile);
+    default:
+      return rows<DType::kF32>(tile);
   }
 }
 

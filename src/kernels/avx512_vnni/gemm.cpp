@@ -1,20 +1,22 @@
-// The AVX512-VNNI tile: 6 x 64 sums, k in fours. vpdpbusd adds four products of an unsigned and a signed byte to each int32, exactly.
-// b is the unsigned operand, as s8 + 128: see [s8s8-compensation] in kernels/gemm_kernel.h.
+// The AVX512-VNNI tile: 6 x 64 sums, k in fours. vpdpbusd adds four products of an unsigned and a signed byte to each
+// int32, exactly. b is the unsigned operand, as s8 + 128: see [s8s8-compensation] in kernels/gemm_kernel.h.
 //
-// 32 registers: 6 * 4 accumulators, 4 of b, 1 of a. A step of k = 4 is 24 vpdpbusd and 10 loads. With two vpdpbusd a cycle (Intel
-// server cores, Zen 5) that is 12 cycles, within which each accumulator is used once: the latency of 5 is hidden, and loads are
-// below one a cycle of the two there are. Zen 4 does one 512-bit vpdpbusd a cycle and has slack everywhere else.
-// The tile is wide rather than tall so that c is written in whole cache lines and b, the larger operand, is read from L2 once
-// for every six rows: 256 bytes per 12 cycles, a third of what L2 delivers.
+// 32 registers: 6 * 4 accumulators, 4 of b, 1 of a. A step of k = 4 is 24 vpdpbusd and 10 loads. With two vpdpbusd a
+// cycle (Intel server cores, Zen 5) that is 12 cycles, within which each accumulator is used once: the latency of 5 is
+// hidden, and loads are below one a cycle of the two there are. Zen 4 does one 512-bit vpdpbusd a cycle and has slack
+// everywhere else. The tile is wide rather than tall so that c is written in whole cache lines and b, the larger
+// operand, is read from L2 once for every six rows: 256 bytes per 12 cycles, a third of what L2 delivers.
+#include <immintrin.h>
+
 #include <cstring>
 
-#include "kernels/avx512_vnni/intrinsics.h"
 #include "kernels/avx512_vnni/kernels.h"
 
 namespace a8w8::avx512_vnni {
 namespace {
 
-// Loops over rows and vectors are written as folds, so that every index is a constant and the accumulators stay in registers.
+// Loops over rows and vectors are written as folds, so that every index is a constant and the accumulators stay in
+// registers.
 template <int... I>
 struct Indices {};
 using Rows = Indices<0, 1, 2, 3, 4, 5>;

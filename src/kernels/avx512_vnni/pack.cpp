@@ -1,6 +1,7 @@
-// Packing for the AVX512-VNNI tile: fours of bytes, six rows of a or sixty-four columns of b a step; b as s8 + 128, what that adds undone
-// by row_init (see [s8s8-compensation] in kernels/gemm_kernel.h).
-#include "kernels/avx512_vnni/intrinsics.h"
+// Packing for the AVX512-VNNI tile: fours of bytes, six rows of a or sixty-four columns of b a step; b as s8 + 128,
+// what that adds undone by row_init (see [s8s8-compensation] in kernels/gemm_kernel.h).
+#include <immintrin.h>
+
 #include "kernels/avx512_vnni/kernels.h"
 
 namespace a8w8::avx512_vnni {
@@ -16,8 +17,8 @@ __mmask16 first_of_16(int64_t count) { return static_cast<__mmask16>(count < 16 
 void store8(int8_t* out, __m128i v) { _mm_storel_epi64(reinterpret_cast<__m128i*>(out), v); }
 void store16(int8_t* out, __m128i v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), v); }
 
-// Sixteen k of six rows, each a vector of four fours: the transpose is four groups of six fours, 24 bytes each. Only the first
-// `groups` are written, for the panel may end there.
+// Sixteen k of six rows, each a vector of four fours: the transpose is four groups of six fours, 24 bytes each. Only
+// the first `groups` are written, for the panel may end there.
 void store_a_block(const __m128i (&row)[kMr], int64_t groups, int8_t* out) {
   const __m128i lo01 = _mm_unpacklo_epi32(row[0], row[1]), hi01 = _mm_unpackhi_epi32(row[0], row[1]);
   const __m128i lo23 = _mm_unpacklo_epi32(row[2], row[3]), hi23 = _mm_unpackhi_epi32(row[2], row[3]);
@@ -51,8 +52,8 @@ void pack_a_along_k(const int8_t* a, int64_t row_stride, int64_t rows, int64_t k
   }
 }
 
-// The rows and the columns of sixteen registers of sixteen int32 are exchanged. After the first two rounds x[4 * i + q] holds,
-// in its lane l, elements 4l + q of rows 4i .. 4i + 3; the last two gather the lanes.
+// The rows and the columns of sixteen registers of sixteen int32 are exchanged. After the first two rounds x[4 * i + q]
+// holds, in its lane l, elements 4l + q of rows 4i .. 4i + 3; the last two gather the lanes.
 void transpose(__m512i (&x)[kGroup]) {
   __m512i t[kGroup];
   for (int i = 0; i < kGroup; i += 2) {
@@ -66,9 +67,9 @@ void transpose(__m512i (&x)[kGroup]) {
     x[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
   }
   for (int q = 0; q < 4; ++q) {
-    t[q] = _mm512_shuffle_i32x4(x[q], x[4 + q], 0x44);            // lanes 0, 1 of rows 0..3 and of rows 4..7
-    t[4 + q] = _mm512_shuffle_i32x4(x[q], x[4 + q], 0xee);        // lanes 2, 3
-    t[8 + q] = _mm512_shuffle_i32x4(x[8 + q], x[12 + q], 0x44);   // and of rows 8..15
+    t[q] = _mm512_shuffle_i32x4(x[q], x[4 + q], 0x44);           // lanes 0, 1 of rows 0..3 and of rows 4..7
+    t[4 + q] = _mm512_shuffle_i32x4(x[q], x[4 + q], 0xee);       // lanes 2, 3
+    t[8 + q] = _mm512_shuffle_i32x4(x[8 + q], x[12 + q], 0x44);  // and of rows 8..15
     t[12 + q] = _mm512_shuffle_i32x4(x[8 + q], x[12 + q], 0xee);
   }
   for (int q = 0; q < 4; ++q) {
@@ -79,8 +80,8 @@ void transpose(__m512i (&x)[kGroup]) {
   }
 }
 
-// A weight stored n x k: sixteen columns by 64 k at a time. Missing columns repeat the last one: what they give is never
-// stored.
+// A weight stored n x k: sixteen columns by 64 k at a time. Missing columns repeat the last one: what they give is
+// never stored.
 void pack_b_along_k(const int8_t* b, int64_t n_stride, int64_t k, int64_t cols, int8_t* out) {
   const __m512i flip = _mm512_set1_epi8(-128);
   for (int64_t p = 0; p < k; p += 64) {

@@ -1,7 +1,8 @@
 // The quantizers, sixteen elements at a time; a tail is a mask on the loads and the store.
+#include <immintrin.h>
+
 #include <cstring>
 
-#include "kernels/avx512_vnni/intrinsics.h"
 #include "kernels/avx512_vnni/kernels.h"
 
 namespace a8w8::avx512_vnni {

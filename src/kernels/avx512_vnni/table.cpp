@@ -4,8 +4,8 @@
 namespace a8w8::avx512_vnni {
 namespace {
 
-constexpr GemmKernel kGemm[] = {
-    {"gemm_s8s8s32_6x64x4_avx512_vnni", Isa::kAvx512Vnni, kMr, kNr, kKr, /*a_bytes=*/1, /*b_bytes=*/1, gemm, pack_a, pack_b}};
+constexpr GemmKernel kGemm[] = {{"gemm_s8s8s32_6x64x4_avx512_vnni", Isa::kAvx512Vnni, kMr, kNr, kKr, /*a_bytes=*/1,
+                                 /*b_bytes=*/1, gemm, pack_a, pack_b}};
 constexpr DotKernel kDot[] = {{"dot_s8s8s32_4_avx512_vnni", Isa::kAvx512Vnni, kDotMaxM, dot}};
 constexpr EpilogueKernel kEpilogue[] = {{"epilogue_avx512_vnni", Isa::kAvx512Vnni, epilogue}};
 constexpr QuantizeKernel kQuantize[] = {{"quantize_avx512_vnni", Isa::kAvx512Vnni, quantize_row, dynamic_quant_row}};

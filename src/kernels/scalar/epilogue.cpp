@@ -26,7 +26,8 @@ void store(const EpilogueTile& t, int64_t i, int64_t j) {
   }
   float y = static_cast<float>(c) * t.scale[j];
   if (t.out_dtype == DType::kI8) {
-    static_cast<int8_t*>(t.out)[at] = static_cast<int8_t>(clamp(round_to_s9(y) + (t.offset ? t.offset[j] : 0), -128, 127));
+    static_cast<int8_t*>(t.out)[at] =
+        static_cast<int8_t>(clamp(round_to_s9(y) + (t.offset ? t.offset[j] : 0), -128, 127));
     return;
   }
   if (t.row_scale) y = y * t.row_scale[i];

@@ -4,7 +4,8 @@
 namespace a8w8::scalar {
 namespace {
 
-// Either operand: `lines` rows of a or columns of b, `tile` of them in a panel; k and the missing lines are zero-filled.
+// Either operand: `lines` rows of a or columns of b, `tile` of them in a panel; k and the missing lines are
+// zero-filled.
 void pack(const int8_t* x, int64_t line_stride, int64_t k_stride, int64_t lines, int64_t tile, int64_t k,
           int8_t* panel) noexcept {
   for (int64_t p0 = 0; p0 < k; p0 += kKr) {

@@ -1,5 +1,5 @@
-#include "kernels/scalar/kernels.h"
 #include "kernels/registry.h"
+#include "kernels/scalar/kernels.h"
 
 namespace a8w8::scalar {
 namespace {

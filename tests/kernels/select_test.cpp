@@ -1,0 +1,84 @@
+// The tables and the choice among them, with instruction sets that this machine need not have.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "kernels/registry.h"
+
+namespace a8w8 {
+namespace {
+
+struct Golden {
+  const char* what;
+  IsaSet available;
+  Isa chosen;
+  const char *gemm, *dot, *epilogue, *quantize;
+};
+
+constexpr IsaSet kUpToAvx2 = Isa::kScalar | Isa::kAvx2;
+
+constexpr Golden kGolden[] = {
+    {"only scalar", Isa::kScalar, Isa::kScalar, "gemm_s8s8s32_4x8x4_scalar", "dot_s8s8s32_4_scalar", "epilogue_scalar",
+     "quantize_scalar"},
+    {"a machine whose other sets have no kernels", Isa::kScalar | Isa::kNeonDot | Isa::kAvxVnni, Isa::kScalar,
+     "gemm_s8s8s32_4x8x4_scalar", "dot_s8s8s32_4_scalar", "epilogue_scalar", "quantize_scalar"},
+    {"AVX2", kUpToAvx2, Isa::kAvx2, "gemm_s8s8s32_6x16x2_avx2", "dot_s8s8s32_4_avx2", "epilogue_avx2", "quantize_avx2"},
+    {"AVX512-VNNI", kUpToAvx2 | Isa::kAvx512Vnni, Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
+     "dot_s8s8s32_4_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
+    {"everything", IsaSet::from_bits(~0u), Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
+     "dot_s8s8s32_4_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
+};
+
+bool is_compiled(Isa isa) {
+  for (const IsaTable* table : isa_tables()) {
+    if (table->isa == isa) return true;
+  }
+  return false;
+}
+
+TEST(SelectKernel, TakesTheBestAvailable) {
+  for (const Golden& g : kGolden) {
+    if (!is_compiled(g.chosen)) continue;  // built for another architecture
+    SCOPED_TRACE(g.what);
+    EXPECT_STREQ(select_gemm(g.available).name, g.gemm);
+    EXPECT_STREQ(select_dot(g.available).name, g.dot);
+    EXPECT_STREQ(select_epilogue(g.available).name, g.epilogue);
+    EXPECT_STREQ(select_quantize(g.available).name, g.quantize);
+  }
+}
+
+TEST(IsaTables, EndWithScalarAndAreComplete) {
+  ASSERT_FALSE(isa_tables().empty());
+  EXPECT_EQ(isa_tables().back()->isa, Isa::kScalar);
+  for (const IsaTable* table : isa_tables()) {
+    EXPECT_FALSE(table->gemm.empty() || table->dot.empty() || table->epilogue.empty() || table->quantize.empty())
+        << isa_name(table->isa);
+  }
+}
+
+TEST(IsaTables, GoFromBestToScalar) {
+  for (size_t i = 1; i < isa_tables().size(); ++i) EXPECT_GT(isa_tables()[i - 1]->isa, isa_tables()[i]->isa);
+}
+
+// A kernel's name is its contract in short, and its only name.
+TEST(IsaTables, NamesSayWhatTheRowsSay) {
+  std::set<std::string> names;
+  const auto check = [&](const auto& kernel, const std::string& expected, const IsaTable& table) {
+    EXPECT_EQ(kernel.name, expected + "_" + isa_name(table.isa));
+    EXPECT_TRUE(kernel.needs.contains(table.isa)) << kernel.name;
+    EXPECT_TRUE(names.insert(kernel.name).second) << kernel.name << " stands twice";
+  };
+  for (const IsaTable* table : isa_tables()) {
+    for (const GemmKernel& g : table->gemm) {
+      const std::string tile = std::to_string(g.mr) + "x" + std::to_string(g.nr) + "x" + std::to_string(g.kr);
+      check(g, "gemm_s8s8s32_" + tile, *table);
+    }
+    for (const DotKernel& d : table->dot) check(d, "dot_s8s8s32_" + std::to_string(d.max_m), *table);
+    for (const EpilogueKernel& e : table->epilogue) check(e, "epilogue", *table);
+    for (const QuantizeKernel& q : table->quantize) check(q, "quantize", *table);
+  }
+}
+
+}  // namespace
+}  // namespace a8w8
