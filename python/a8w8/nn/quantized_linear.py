@@ -1,0 +1,164 @@
+"""What a quantized model holds in place of nn.Linear: float in, float out, int8 weights and arithmetic inside.
+
+Buffers carry the names, shapes and dtypes of msModelSlim's tensors, so a module's state_dict is a piece of a
+checkpoint.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from .. import ops
+
+# Our names of the schemes, and the type that msModelSlim's description gives to each tensor of such a layer.
+QUANT_TYPES = {"w8a8_dynamic": "W8A8_DYNAMIC", "w8a8": "W8A8"}
+
+# The scale of a weight row of zeros, or of one too small for its dtype. Any value would do for the product; a small one
+# keeps the rounding of the bias in quant_bias fine, and this one is the least normal float16.
+_EMPTY_ROW_SCALE = 2.0**-14
+
+
+def check_scheme(scheme: str) -> None:
+    """ValueError unless the scheme is one of ours."""
+    if scheme not in QUANT_TYPES:
+        raise ValueError(f"scheme is {scheme!r}, allowed: {', '.join(map(repr, QUANT_TYPES))}")
+
+
+class QuantizedLinear(nn.Module):
+    """y = x @ weight.T + bias in int8, for x float32, float16 or bfloat16 (..., k); y has the dtype of x.
+
+    Scheme "w8a8_dynamic" quantizes each row of x with a scale of its own (`ops.linear_dynamic`):
+
+    | weight      | weight_scale | weight_offset       | bias              |
+    | int8 [n, k] | float [n, 1] | float [n, 1], zeros | float [n] or None |
+
+    Scheme "w8a8" quantizes x with one calibrated scale (`ops.linear_static`):
+
+    | weight      | deq_scale   | input_scale | input_offset | quant_bias | bias              |
+    | int8 [n, k] | float32 [n] | float [1]   | float [1]    | int32 [n]  | float [n] or None |
+
+    From float16 models deq_scale is int64: the bits of the float32 value, which is what devices want there. The float
+    bias is kept only because checkpoints have it: it is inside quant_bias and not added again.
+
+    Casting the module (`model.half()`, `.to(torch.bfloat16)`) moves its buffers but leaves their dtypes alone: they are
+    the numbers that the quantizer chose, and rounding them again would give a different layer.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, in_features: int, out_features: int, scheme: str, bias: bool = True) -> None:
+        """All buffers zero; tensors come from `from_float` or from a checkpoint."""
+        check_scheme(scheme)
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.scheme = scheme
+        self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8))
+        if scheme == "w8a8_dynamic":
+            self.register_buffer("weight_scale", torch.zeros(out_features, 1))
+            self.register_buffer("weight_offset", torch.zeros(out_features, 1))
+        else:
+            self.register_buffer("deq_scale", torch.zeros(out_features))
+            self.register_buffer("input_scale", torch.zeros(1))
+            self.register_buffer("input_offset", torch.zeros(1))
+            self.register_buffer("quant_bias", torch.zeros(out_features, dtype=torch.int32))
+        self.register_buffer("bias", torch.zeros(out_features) if bias else None)
+
+    @classmethod
+    @torch.no_grad()
+    def from_float(
+        cls, linear: nn.Linear, scheme: str = "w8a8_dynamic", input_range: tuple[float, float] | None = None
+    ) -> Self:
+        """Quantizes a float layer with msModelSlim's formulas, in the dtype of its weight.
+
+            weight_scale = max|w| / 127 per row;  weight = clamp(rint(w / weight_scale))
+            input_scale = (max - min) / 255;  input_offset = rint(-min / input_scale) - 128
+            deq_scale = input_scale * weight_scale
+            quant_bias = rint(bias / deq_scale - input_offset * sum_k weight)       in float32
+
+        Args:
+            linear: float32, bfloat16 or float16, finite.
+            scheme: "w8a8_dynamic" or "w8a8".
+            input_range: smallest and largest input seen in calibration; scheme "w8a8" only, which needs it. It is
+                widened to contain zero.
+
+        Raises:
+            ValueError: an unknown scheme, a missing or useless range, weights that are not finite.
+        """
+        check_scheme(scheme)
+        if (input_range is None) != (scheme == "w8a8_dynamic"):
+            raise ValueError(f"input_range is {input_range}, but scheme 'w8a8' needs one and 'w8a8_dynamic' takes none")
+        weight, weight_scale = _quantize_rows(linear.weight)
+        result = cls(linear.in_features, linear.out_features, scheme, bias=linear.bias is not None)
+        result.weight = weight
+        result.bias = None if linear.bias is None else linear.bias.detach().clone()
+        if input_range is None:
+            result.weight_scale = weight_scale.float()
+        else:
+            result._set_static(weight_scale, *_input_params(input_range, linear.weight.dtype))
+        return result
+
+    def _set_static(self, weight_scale: Tensor, input_scale: Tensor, input_offset: Tensor) -> None:
+        deq_scale = (input_scale * weight_scale).flatten()
+        if not (deq_scale.isfinite() & (deq_scale > 0)).all():
+            raise ValueError(
+                f"deq_scale = input_scale * weight_scale reaches from {deq_scale.min():g} to {deq_scale.max():g}, "
+                f"allowed: positive and finite in {deq_scale.dtype}; quantize the model in bfloat16 or float32"
+            )
+        row_sums = self.weight.sum(dim=1, dtype=torch.int64).float()
+        bias = torch.zeros_like(row_sums) if self.bias is None else self.bias.float()
+        quant_bias = torch.round(bias / deq_scale.float() - input_offset.float() * row_sums)
+        if quant_bias.abs().max() >= 2**31:
+            raise ValueError("quant_bias leaves int32: the bias is too large for the scales of inputs and weights")
+        self.quant_bias = quant_bias.to(torch.int32)
+        self.input_scale, self.input_offset = input_scale.float(), input_offset.float()
+        self.deq_scale = deq_scale.float()
+        if deq_scale.dtype == torch.float16:  # what the device wants beside a float16 output: the bits, in 64
+            self.deq_scale = self.deq_scale.view(torch.int32).to(torch.int64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (..., in_features) -> (..., out_features), same dtype."""
+        if self.scheme == "w8a8_dynamic":
+            return ops.linear_dynamic(x, self.weight, self.weight_scale, self.bias)
+        return ops.linear_static(x, self.input_scale, self.input_offset, self.weight, self.deq_scale, self.quant_bias)
+
+    def extra_repr(self) -> str:
+        """Sizes and scheme, as repr() shows them."""
+        has_bias = self.bias is not None
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, scheme={self.scheme!r}, bias={has_bias}"
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Lets `fn` move the buffers, not cast them (see the class)."""
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, old in before.items():
+            moved = self._buffers[name]
+            if old is not None and moved.dtype != old.dtype:
+                self._buffers[name] = old.to(moved.device)
+        return self
+
+
+def _quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """int8 [n, k] and scales [n, 1] in the dtype of the weight."""
+    if weight.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        raise ValueError(f"weight is {weight.dtype}, allowed: torch.float32, torch.bfloat16, torch.float16")
+    largest = weight.abs().amax(dim=1, keepdim=True)
+    if not largest.isfinite().all():
+        raise ValueError("weight holds NaN or infinity, allowed: finite values")
+    scale = largest / 127
+    scale = torch.where(scale == 0, _EMPTY_ROW_SCALE, scale)
+    return torch.round(weight / scale).clamp(-128, 127).to(torch.int8), scale
+
+
+def _input_params(input_range: tuple[float, float], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """input_scale and input_offset, [1] each, in `dtype`."""
+    low, high = (torch.tensor([value], dtype=dtype) for value in (min(input_range[0], 0.0), max(input_range[1], 0.0)))
+    scale = (high - low) / 255
+    if not (scale.isfinite().all() and scale > 0):
+        raise ValueError(f"input_range is {input_range}, allowed: finite and not only zero (in {dtype})")
+    return scale, (torch.round(-low / scale) - 128).clamp(-128, 127)
