@@ -14,7 +14,7 @@ function(a8w8_compile_options target)
   # No silent fused multiply-add anywhere: results must be the same on every CPU (kernels/epilogue_kernel.h).
   target_compile_options(${target} PRIVATE -ffp-contract=off)
   if(A8W8_DEVELOPER_MODE)
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Werror)
+    target_compile_options(${target} PRIVATE -Wall -Wextra $<$<BOOL:${A8W8_WARNINGS_AS_ERRORS}>:-Werror>)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # false positives of GCC 12 in std::string (PR105651) and nlohmann::json
       target_compile_options(${target} PRIVATE -Wno-restrict -Wno-maybe-uninitialized)
     endif()

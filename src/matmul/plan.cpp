@@ -14,7 +14,8 @@ namespace {
 constexpr int64_t kMinTaskMacs = int64_t{1} << 18;
 // Tasks a thread, so that a thread that is held up can be helped out by the others.
 constexpr int64_t kTasksPerThread = 4;
-// Columns of a dot task: enough for the row corrections that a kernel computes on each call to cost little.
+// Columns of a dot task: at least so many that the row corrections which a kernel computes on each call cost little; and where
+// there are more rows than a kernel takes at once, so few that their weights, 64 * k bytes, are still in L2 for the next ones.
 constexpr int64_t kMinDotCols = 64, kMaxDotCols = 512;
 
 int useful_workers(int64_t macs, int64_t tasks, int threads) {
@@ -27,7 +28,8 @@ void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
   plan.copy_a = p.a_k_stride != 1 && p.k != 1;
   const int64_t macs = plan.batches * p.m * p.n * p.k;
   const int64_t wanted = ceil_div(p.n * plan.batches, threads * kTasksPerThread);
-  plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, kMaxDotCols), kMinDotCols));
+  const int64_t most = p.m > plan.dot->max_m ? kMinDotCols : kMaxDotCols;
+  plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, most), kMinDotCols));
   plan.workers = useful_workers(macs, plan.batches * ceil_div(p.n, plan.block_cols), threads);
   plan.shared_bytes = plan.copy_a ? align_bytes(plan.batches * p.m * p.k) : 0;
   plan.worker_bytes = align_bytes(p.m * plan.block_cols * static_cast<int64_t>(sizeof(int32_t)));

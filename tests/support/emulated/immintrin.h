@@ -1,8 +1,9 @@
 // Stands in for <immintrin.h> where the AVX512-VNNI kernels are compiled a second time, for the tests: SIMDe carries
 // the intrinsics out in plain C++, so that the loops, masks and layouts of src/kernels/avx512_vnni run on any machine.
 //
-// SIMDe does not have all of them in every release. Those that it lacks are modelled below, lane by lane, as their
-// manual page says; masked loads and stores touch only the bytes that the mask has, as the hardware does.
+// SIMDe does not have all of them in every release (0.7.4 to 0.8.2 serve). Those that one lacks are modelled below,
+// lane by lane, as their manual page says; masked loads and stores touch only the bytes that the mask has, as the
+// hardware does.
 #pragma once
 
 #define SIMDE_NO_NATIVE
@@ -129,8 +130,3 @@ inline int32_t round_to_int(float x) {
 #define _mm512_cvtps_ph(x, nearest_even) emulated::convert<uint16_t, simde__m256i, float>(x, a8w8::float_to_half)
 #undef _mm512_cvtph_ps
 #define _mm512_cvtph_ps(x) emulated::convert<float, simde__m512, uint16_t>(x, a8w8::half_to_float)
-// One release misspells these aliases.
-#undef _mm512_dpbusd_epi32
-#define _mm512_dpbusd_epi32(sum, u, s) simde_mm512_dpbusd_epi32(sum, u, s)
-#undef _mm_dpbusd_epi32
-#define _mm_dpbusd_epi32(sum, u, s) simde_mm_dpbusd_epi32(sum, u, s)

@@ -1,0 +1,109 @@
+"""The int8 linear beside what PyTorch itself offers on this CPU: same shapes, same threads, taking turns in one process.
+
+    python bench/peers.py [--threads T] [--shape M,N,K ...] [--rounds R] [--json FILE]
+
+A round times each candidate once on warm weights; the figure is the median over the rounds. A candidate that has used up SLOW seconds
+sits out the remaining rounds: on CPUs without VNNI or bf16 instructions some of PyTorch's paths are reference code. Ratios
+above 1 mean that a8w8 is faster. Every candidate's answer is checked first.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import a8w8
+
+DEFAULT_SHAPES = [(m, 4096, 4096) for m in (1, 2, 4, 8, 16, 32, 64, 128, 512)] + [(128, 384, 384), (128, 1536, 384)]
+SLOW = 3.0
+Candidates = dict[str, Callable[[], torch.Tensor]]
+
+
+def candidates(m: int, n: int, k: int) -> Candidates:
+    """Callables that compute an (m, n) product, by name. int8 ones have bfloat16 results."""
+    x = torch.randint(-128, 128, (m, k), dtype=torch.int8)
+    weight = torch.randint(-127, 128, (n, k), dtype=torch.int8)
+    scale = torch.full((n,), 1e-4)
+    x_f32, weight_f32, x_bf16, weight_bf16 = x.float(), weight.float(), x.bfloat16(), weight.bfloat16()
+    # oneDNN is fast with unsigned activations only: the same numbers, shifted by a zero point.
+    x_u8, packed = (x.int() + 128).to(torch.uint8), torch.ops.onednn.qlinear_prepack(weight, [m, k])
+    zeros = torch.zeros(n, dtype=torch.int64)
+    return {
+        "a8w8": lambda: torch.ops.npu.npu_quant_matmul(x, weight.t(), scale, output_dtype=torch.bfloat16),
+        "oneDNN u8s8": lambda: torch.ops.onednn.qlinear_pointwise(
+            x_u8, 1.0, 128, packed, scale, zeros, None, 1.0, 0, torch.bfloat16, "none", [], ""
+        ),
+        "float32": lambda: torch.nn.functional.linear(x_f32, weight_f32) * 1e-4,
+        "bf16": lambda: torch.nn.functional.linear(x_bf16, weight_bf16) * 1e-4,
+    }
+
+
+def check(answers: Candidates) -> None:
+    """All candidates agree within what bfloat16 and saturating instructions allow."""
+    expected = answers["a8w8"]().float()
+    for name, run in answers.items():
+        error = (run().float() - expected).norm() / expected.norm()
+        if not error < 0.3:
+            raise SystemExit(f"{name} gives something else than a8w8: relative error {error:.3f}")
+
+
+def measure(answers: Candidates, rounds: int) -> dict[str, float]:
+    """Median microseconds by name."""
+    times: dict[str, list[float]] = {name: [] for name in answers}
+    for _ in range(rounds):
+        for name, run in answers.items():
+            if sum(times[name]) > SLOW * 1e6:
+                continue
+            run()  # brings its weights back into the cache after the others' turns
+            start = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - start) * 1e6)
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    m, n, k = (int(v) for v in text.split(","))
+    return m, n, k
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--shape", type=parse_shape, action="append", metavar="M,N,K")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+
+    rows = []
+    for m, n, k in track(options.shape or DEFAULT_SHAPES, description="Measuring"):
+        answers = candidates(m, n, k)
+        check(answers)
+        rows.append({"m": m, "n": n, "k": k, "us": measure(answers, options.rounds)})
+
+    config = json.loads(torch.ops.a8w8.config())
+    table = Table(title=f"{config['cpu']}, {config['isas']['usable'][-1]}, {options.threads} threads; microseconds, median")
+    for column in ("m x n x k", *rows[0]["us"], "GOP/s of a8w8", "x oneDNN", "x float32", "x bf16"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        us = row["us"]
+        ours = us["a8w8"]
+        gops = 2e-3 * row["m"] * row["n"] * row["k"] / ours
+        table.add_row(
+            f"{row['m']} x {row['n']} x {row['k']}", *(f"{t:.0f}" for t in us.values()), f"{gops:.0f}",
+            f"{us['oneDNN u8s8'] / ours:.2f}", f"{us['float32'] / ours:.2f}", f"{us['bf16'] / ours:.2f}",
+        )  # fmt: skip
+    Console().print(table)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"config": config, "rows": rows, "version": a8w8.__version__}, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()
