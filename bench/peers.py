@@ -1,10 +1,10 @@
-"""The int8 linear beside what PyTorch itself offers on this CPU: same shapes, same threads, taking turns in one process.
+"""The int8 linear beside what PyTorch itself offers on this CPU: same shapes and threads, taking turns in one process.
 
     python bench/peers.py [--threads T] [--shape M,N,K ...] [--rounds R] [--json FILE]
 
-A round times each candidate once on warm weights; the figure is the median over the rounds. A candidate that has used up SLOW seconds
-sits out the remaining rounds: on CPUs without VNNI or bf16 instructions some of PyTorch's paths are reference code. Ratios
-above 1 mean that a8w8 is faster. Every candidate's answer is checked first.
+A round times each candidate once on warm weights; the figure is the median over the rounds. A candidate that has used
+up SLOW seconds sits out the remaining rounds: on CPUs without VNNI or bf16 instructions some of PyTorch's paths are
+reference code. Ratios above 1 mean that a8w8 is faster. Every candidate's answer is checked first.
 """
 
 import argparse
@@ -13,12 +13,11 @@ import statistics
 import time
 from collections.abc import Callable
 
+import a8w8
 import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-
-import a8w8
 
 DEFAULT_SHAPES = [(m, 4096, 4096) for m in (1, 2, 4, 8, 16, 32, 64, 128, 512)] + [(128, 384, 384), (128, 1536, 384)]
 SLOW = 3.0
@@ -88,7 +87,9 @@ def main() -> None:
         rows.append({"m": m, "n": n, "k": k, "us": measure(answers, options.rounds)})
 
     config = json.loads(torch.ops.a8w8.config())
-    table = Table(title=f"{config['cpu']}, {config['isas']['usable'][-1]}, {options.threads} threads; microseconds, median")
+    table = Table(
+        title=f"{config['cpu']}, {config['isas']['usable'][-1]}, {options.threads} threads; microseconds, median"
+    )
     for column in ("m x n x k", *rows[0]["us"], "GOP/s of a8w8", "x oneDNN", "x float32", "x bf16"):
         table.add_column(column, justify="right")
     for row in rows:

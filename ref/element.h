@@ -31,19 +31,26 @@ inline Dims broadcast(const ConstTensorView& v, int64_t i) { return Dims({v.size
 inline float from_half(uint16_t h) {
   const int exponent = (h >> 10) & 31, mantissa = h & 1023;
   const float sign = h & 0x8000 ? -1.0f : 1.0f;
-  if (exponent == 31) return mantissa ? std::bit_cast<float>(((h & 0x8000u) << 16) | 0x7fc00000u | (mantissa << 13)) : sign * INFINITY;
+  if (exponent == 31)
+    return mantissa ? std::bit_cast<float>(((h & 0x8000u) << 16) | 0x7fc00000u | (mantissa << 13)) : sign * INFINITY;
   if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
   return sign * std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
 }
 
 inline float get_float(const ConstTensorView& v, const Dims& index) {
   switch (v.dtype) {
-    case DType::kF16: return from_half(get<uint16_t>(v, index));
-    case DType::kBF16: return std::bit_cast<float>(static_cast<uint32_t>(get<uint16_t>(v, index)) << 16);
-    case DType::kI8: return get<int8_t>(v, index);
-    case DType::kU8: return get<uint8_t>(v, index);
-    case DType::kI32: return static_cast<float>(get<int32_t>(v, index));
-    default: return get<float>(v, index);
+    case DType::kF16:
+      return from_half(get<uint16_t>(v, index));
+    case DType::kBF16:
+      return std::bit_cast<float>(static_cast<uint32_t>(get<uint16_t>(v, index)) << 16);
+    case DType::kI8:
+      return get<int8_t>(v, index);
+    case DType::kU8:
+      return get<uint8_t>(v, index);
+    case DType::kI32:
+      return static_cast<float>(get<int32_t>(v, index));
+    default:
+      return get<float>(v, index);
   }
 }
 
@@ -54,8 +61,9 @@ inline int64_t rint_saturate(float x, int64_t lo, int64_t hi) {
   return r < static_cast<double>(lo) ? lo : r > static_cast<double>(hi) ? hi : static_cast<int64_t>(r);
 }
 
-// To a format of `mantissa_bits` with exponents from `min_exponent` (of the smallest normal number) up to `max_exponent`, by arithmetic:
-// scale so that the last bit becomes 1, round half to even, scale back. Everything is exact in double.
+// To a format of `mantissa_bits` with exponents from `min_exponent` (of the smallest normal number) up to
+// `max_exponent`, by arithmetic: scale so that the last bit becomes 1, round half to even, scale back. Everything is
+// exact in double.
 inline double round_to_format(double x, int mantissa_bits, int min_exponent, int max_exponent) {
   if (x == 0 || !std::isfinite(x)) return x;
   const int exponent = std::max(std::ilogb(x), min_exponent);
@@ -77,7 +85,8 @@ inline uint16_t to_half(float x) {
   if (std::isinf(r)) return static_cast<uint16_t>(sign | 0x7c00);
   if (r < 0x1p-14) return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::ldexp(r, 24)));
   const int exponent = std::ilogb(r);
-  return static_cast<uint16_t>(sign | ((exponent + 15) << 10) | (static_cast<uint16_t>(std::ldexp(r, 10 - exponent)) & 1023));
+  return static_cast<uint16_t>(sign | ((exponent + 15) << 10) |
+                               (static_cast<uint16_t>(std::ldexp(r, 10 - exponent)) & 1023));
 }
 
 }  // namespace a8w8::ref

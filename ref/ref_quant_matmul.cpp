@@ -11,7 +11,8 @@ int64_t nine_bits(int64_t word) {
   return o > 255 ? o - 512 : o;
 }
 
-// Scale and offset of one column: unpacked, or a float, which is packed (so truncated) for int8 and float16 without pertoken.
+// Scale and offset of one column: unpacked, or a float, which is packed (so truncated) for int8 and float16 without
+// pertoken.
 struct Column {
   float scale;
   int64_t offset;

@@ -29,9 +29,15 @@ float along(const ConstTensorView& v, const Dims& at, int axis) {
 
 void store(DType dtype, float y, void* out, int64_t i) {
   switch (dtype) {
-    case DType::kU8: static_cast<uint8_t*>(out)[i] = static_cast<uint8_t>(rint_saturate(y, 0, 255)); break;
-    case DType::kI32: static_cast<int32_t*>(out)[i] = static_cast<int32_t>(rint_saturate(y, INT32_MIN, INT32_MAX)); break;
-    default: static_cast<int8_t*>(out)[i] = static_cast<int8_t>(rint_saturate(y, -128, 127)); break;
+    case DType::kU8:
+      static_cast<uint8_t*>(out)[i] = static_cast<uint8_t>(rint_saturate(y, 0, 255));
+      break;
+    case DType::kI32:
+      static_cast<int32_t*>(out)[i] = static_cast<int32_t>(rint_saturate(y, INT32_MIN, INT32_MAX));
+      break;
+    default:
+      static_cast<int8_t*>(out)[i] = static_cast<int8_t>(rint_saturate(y, -128, 127));
+      break;
   }
 }
 
@@ -40,9 +46,12 @@ void store(DType dtype, float y, void* out, int64_t i) {
 void trans_quant_param(const TransQuantParamArgs& args, const TensorView& out) {
   for (int64_t i = 0; i < out.numel(); ++i) {
     const Dims at = unravel(i, out.sizes);
-    const auto value = [&](const ConstTensorView& v) { return get<float>(v, v.rank() == 1 ? broadcast(v, at[-1]) : at); };
+    const auto value = [&](const ConstTensorView& v) {
+      return get<float>(v, v.rank() == 1 ? broadcast(v, at[-1]) : at);
+    };
     const int64_t o = args.offset ? rint_saturate(value(*args.offset), -256, 255) : 0;
-    const uint64_t word = reduce_scale(value(args.scale), args.round_mode) | (static_cast<uint64_t>(o) & 511) << 37 | 1ull << 46;
+    const uint64_t word =
+        reduce_scale(value(args.scale), args.round_mode) | (static_cast<uint64_t>(o) & 511) << 37 | 1ull << 46;
     static_cast<int64_t*>(out.data)[i] = static_cast<int64_t>(word);
   }
 }

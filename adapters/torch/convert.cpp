@@ -35,8 +35,8 @@ template <class... Parts>
   throw Error(ErrorCode::kInvalidArgument, text.str());
 }
 
-// Sizes and strides as plain numbers. Under torch.compile with dynamic shapes they are symbols; asking for their value makes the graph
-// specialize on it, which is correct for every shape at the price of a recompilation for a new one.
+// Sizes and strides as plain numbers. Under torch.compile with dynamic shapes they are symbols; asking for their value
+// makes the graph specialize on it, which is correct for every shape at the price of a recompilation for a new one.
 Dims to_dims(c10::SymIntArrayRef values) {
   Dims dims;
   for (const c10::SymInt& v : values) dims.push_back(v.guard_int(__FILE__, __LINE__));
@@ -61,10 +61,14 @@ int torch_threads() {
 
 std::optional<DType> to_dtype(at::ScalarType type) {
   switch (type) {
-    case at::kQInt8: return DType::kI8;
-    case at::kQUInt8: return DType::kU8;
-    case at::kQInt32: return DType::kI32;
-    default: break;
+    case at::kQInt8:
+      return DType::kI8;
+    case at::kQUInt8:
+      return DType::kU8;
+    case at::kQInt32:
+      return DType::kI32;
+    default:
+      break;
   }
   for (const TypePair& pair : kTypes) {
     if (pair.scalar_type == type) return pair.dtype;
@@ -78,8 +82,8 @@ DType dtype_argument(const char* op, const char* name, int64_t scalar_type) {
   const bool known = scalar_type >= 0 && scalar_type < static_cast<int64_t>(at::ScalarType::NumOptions);
   const auto dtype = known ? to_dtype(static_cast<at::ScalarType>(scalar_type)) : std::nullopt;
   if (!dtype) {
-    refuse(op, ": ", name, " is ", known ? c10::toString(static_cast<at::ScalarType>(scalar_type)) : "no torch.dtype", " (number ",
-           scalar_type, "), which is not supported");
+    refuse(op, ": ", name, " is ", known ? c10::toString(static_cast<at::ScalarType>(scalar_type)) : "no torch.dtype",
+           " (number ", scalar_type, "), which is not supported");
   }
   return *dtype;
 }
@@ -87,12 +91,14 @@ DType dtype_argument(const char* op, const char* name, int64_t scalar_type) {
 ConstTensorView Operands::view(const at::Tensor& tensor, const char* name) const {
   const bool right_device = mode_ == Mode::kMeta ? tensor.is_meta() : tensor.is_cpu();
   if (!right_device) refuse(op_, ": ", name, " is on ", tensor.device(), ", but the other operands are on the CPU");
-  const auto dtype = tensor.is_quantized() || tensor.layout() != at::kStrided ? std::nullopt : to_dtype(tensor.scalar_type());
+  const auto dtype =
+      tensor.is_quantized() || tensor.layout() != at::kStrided ? std::nullopt : to_dtype(tensor.scalar_type());
   if (!dtype) {
     refuse(op_, ": ", name, " is ", c10::toString(tensor.scalar_type()), " with layout ", tensor.layout(),
            ", but must be a plain strided tensor of a dtype the operation allows");
   }
-  if (tensor.dim() > kMaxRank) refuse(op_, ": ", name, " has ", tensor.dim(), " dimensions, but at most ", kMaxRank, " are allowed");
+  if (tensor.dim() > kMaxRank)
+    refuse(op_, ": ", name, " has ", tensor.dim(), " dimensions, but at most ", kMaxRank, " are allowed");
   const void* data = mode_ == Mode::kMeta ? nullptr : tensor.const_data_ptr();
   return ConstTensorView(data, *dtype, to_dims(tensor.sym_sizes()), to_dims(tensor.sym_strides()));
 }
@@ -104,11 +110,13 @@ std::optional<ConstTensorView> Operands::view(OptionalTensor tensor, const char*
 
 at::Tensor Operands::empty(const TensorDesc& desc) const {
   const at::IntArrayRef sizes(desc.sizes.begin(), desc.sizes.end());
-  return at::empty(sizes, at::TensorOptions(to_scalar_type(desc.dtype)).device(mode_ == Mode::kMeta ? at::kMeta : at::kCPU));
+  return at::empty(sizes,
+                   at::TensorOptions(to_scalar_type(desc.dtype)).device(mode_ == Mode::kMeta ? at::kMeta : at::kCPU));
 }
 
 TensorView output_view(const at::Tensor& tensor) {
-  return TensorView(tensor.mutable_data_ptr(), *to_dtype(tensor.scalar_type()), Dims(tensor.sizes().data(), tensor.dim()));
+  return TensorView(tensor.mutable_data_ptr(), *to_dtype(tensor.scalar_type()),
+                    Dims(tensor.sizes().data(), tensor.dim()));
 }
 
 ExecutionContext& current_context() {

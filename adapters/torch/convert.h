@@ -1,5 +1,5 @@
-// Between PyTorch's types and ours. No copies, and no rules but those of the conversion itself: what has no counterpart here is
-// refused, everything else is the validator's business (src/spec).
+// Between PyTorch's types and ours. No copies, and no rules but those of the conversion itself: what has no counterpart
+// here is refused, everything else is the validator's business (src/spec).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,8 +13,8 @@ namespace a8w8::torch_adapter {
 
 using OptionalTensor = const std::optional<at::Tensor>&;
 
-// Whether a kernel computes (CPU), or only says what the result looks like (Meta). Both share all code up to the computation, so they
-// refuse the same calls with the same words.
+// Whether a kernel computes (CPU), or only says what the result looks like (Meta). Both share all code up to the
+// computation, so they refuse the same calls with the same words.
 enum class Mode { kCpu, kMeta };
 
 // Converts the operands of one op. The views of Meta tensors have no data.

@@ -1,5 +1,5 @@
-// What the Python package needs of the library besides the operations: checkpoint files, the product, what runs here. These take no part in
-// graphs.
+// What the Python package needs of the library besides the operations: checkpoint files, the product, what runs here.
+// These take no part in graphs.
 #include <ATen/ops/from_blob.h>
 #include <torch/library.h>
 
@@ -25,7 +25,8 @@ using Strings = std::vector<std::string>;
 template <class Owner>
 at::Tensor map_tensor(const ConstTensorView& view, const Owner& owner) {
   const at::IntArrayRef sizes(view.sizes.begin(), view.sizes.end()), strides(view.strides.begin(), view.strides.end());
-  return at::from_blob(const_cast<void*>(view.data), sizes, strides, [owner](void*) {}, at::TensorOptions(to_scalar_type(view.dtype)));
+  return at::from_blob(
+      const_cast<void*>(view.data), sizes, strides, [owner](void*) {}, at::TensorOptions(to_scalar_type(view.dtype)));
 }
 
 std::tuple<Strings, Strings, std::vector<at::Tensor>> read_checkpoint(std::string folder) {
@@ -53,14 +54,15 @@ void check_lengths(size_t a, size_t b, const char* what) {
   if (a != b) throw Error(ErrorCode::kInvalidArgument, std::string("write_checkpoint: ") + what + " differ in length");
 }
 
-void write_checkpoint(std::string folder, Strings names, Strings quant_types, std::vector<at::Tensor> tensors, Strings file_names,
-                      Strings file_contents, int64_t max_part_bytes) {
+void write_checkpoint(std::string folder, Strings names, Strings quant_types, std::vector<at::Tensor> tensors,
+                      Strings file_names, Strings file_contents, int64_t max_part_bytes) {
   check_lengths(names.size(), quant_types.size(), "names and quant_types");
   check_lengths(names.size(), tensors.size(), "names and tensors");
   check_lengths(file_names.size(), file_contents.size(), "file_names and file_contents");
   const Operands operands("write_checkpoint", Mode::kCpu);
   std::vector<CheckpointTensor> entries;
-  for (size_t i = 0; i < names.size(); ++i) entries.push_back({names[i], quant_types[i], operands.view(tensors[i], names[i].c_str())});
+  for (size_t i = 0; i < names.size(); ++i)
+    entries.push_back({names[i], quant_types[i], operands.view(tensors[i], names[i].c_str())});
   CheckpointWriteOptions options;
   options.max_part_bytes = max_part_bytes;
   for (size_t i = 0; i < file_names.size(); ++i) options.extra_files.emplace_back(file_names[i], file_contents[i]);
@@ -84,8 +86,12 @@ std::string config() {
       {"torch", A8W8_TORCH_VERSION},
       {"product", product()},
       {"cpu", cpu_name()},
-      {"isas", {{"compiled", names_of(compiled_isas())}, {"supported", names_of(supported_isas())}, {"usable", names_of(ctx.isas())}}},
-      {"kernels", {{"gemm", kernels.gemm}, {"dot", kernels.dot}, {"epilogue", kernels.epilogue}, {"quantize", kernels.quantize}}},
+      {"isas",
+       {{"compiled", names_of(compiled_isas())},
+        {"supported", names_of(supported_isas())},
+        {"usable", names_of(ctx.isas())}}},
+      {"kernels",
+       {{"gemm", kernels.gemm}, {"dot", kernels.dot}, {"epilogue", kernels.epilogue}, {"quantize", kernels.quantize}}},
       {"threads", ctx.num_threads()}};
   return j.dump();
 }
@@ -95,9 +101,11 @@ std::string config() {
 TORCH_LIBRARY_FRAGMENT(a8w8, m) {
   m.def("read_checkpoint(str folder) -> (str[] names, str[] quant_types, Tensor[] tensors)", read_checkpoint);
   m.def("read_safetensors(str path) -> (str[] names, Tensor[] tensors)", read_safetensors);
-  m.def("write_checkpoint(str folder, str[] names, str[] quant_types, Tensor[] tensors, str[] file_names, str[] file_contents, "
-        "int max_part_bytes) -> ()",
-        write_checkpoint);
+  m.def(
+      "write_checkpoint(str folder, str[] names, str[] quant_types, Tensor[] tensors, str[] file_names, str[] "
+      "file_contents, "
+      "int max_part_bytes) -> ()",
+      write_checkpoint);
   m.def("product() -> str", product);
   m.def("set_product(str name) -> ()", set_product);
   m.def("config() -> str", config);

@@ -9,10 +9,11 @@ namespace a8w8::torch_adapter {
 namespace {
 
 template <Mode mode>
-at::Tensor linear_dynamic(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& weight_scale, OptionalTensor bias) {
+at::Tensor linear_dynamic(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& weight_scale,
+                          OptionalTensor bias) {
   const Operands operands("linear_dynamic", mode);
-  const LinearDynamicArgs args{operands.view(x, "x"), operands.view(weight, "weight"), operands.view(weight_scale, "weight_scale"),
-                               operands.view(bias, "bias")};
+  const LinearDynamicArgs args{operands.view(x, "x"), operands.view(weight, "weight"),
+                               operands.view(weight_scale, "weight_scale"), operands.view(bias, "bias")};
   const at::Tensor out = operands.empty(infer(args));
   if constexpr (mode == Mode::kCpu) a8w8::linear_dynamic(args, output_view(out), current_context());
   return out;
@@ -44,9 +45,10 @@ void implement(torch::Library& m) {
 TORCH_LIBRARY_FRAGMENT(a8w8, m) {
   m.def("linear_dynamic(Tensor x, Tensor weight, Tensor weight_scale, Tensor? bias=None) -> Tensor",
         {at::Tag::pt2_compliant_tag});
-  m.def("linear_static(Tensor x, Tensor input_scale, Tensor input_offset, Tensor weight, Tensor deq_scale, "
-        "Tensor? quant_bias=None) -> Tensor",
-        {at::Tag::pt2_compliant_tag});
+  m.def(
+      "linear_static(Tensor x, Tensor input_scale, Tensor input_offset, Tensor weight, Tensor deq_scale, "
+      "Tensor? quant_bias=None) -> Tensor",
+      {at::Tag::pt2_compliant_tag});
 }
 
 TORCH_LIBRARY_IMPL(a8w8, CPU, m) { implement<Mode::kCpu>(m); }

@@ -26,18 +26,20 @@ void refuse_group_sizes(at::OptionalIntArrayRef group_sizes) {
   bool neutral = group_sizes->size() == 3;
   for (int64_t g : *group_sizes) neutral = neutral && (g == 0 || g == 1);
   refuse_if(!neutral, "npu_quant_matmul",
-            "group_sizes must be None or three zeros or ones; per-group scales (row 9 of the Atlas A2/A3 table) are not supported");
+            "group_sizes must be None or three zeros or ones; per-group scales (row 9 of the Atlas A2/A3 table) are "
+            "not supported");
 }
 
 template <Mode mode>
 at::Tensor quant_matmul(const at::Tensor& x1, const at::Tensor& x2, const at::Tensor& scale, OptionalTensor offset,
-                        OptionalTensor pertoken_scale, OptionalTensor bias, OptionalInt output_dtype, OptionalInt x1_dtype,
-                        OptionalInt x2_dtype, OptionalInt pertoken_scale_dtype, OptionalInt scale_dtype,
-                        at::OptionalIntArrayRef group_sizes, OptionalTensor y_scale) {
+                        OptionalTensor pertoken_scale, OptionalTensor bias, OptionalInt output_dtype,
+                        OptionalInt x1_dtype, OptionalInt x2_dtype, OptionalInt pertoken_scale_dtype,
+                        OptionalInt scale_dtype, at::OptionalIntArrayRef group_sizes, OptionalTensor y_scale) {
   constexpr const char* kOp = "npu_quant_matmul";
-  for (const auto& [name, given] : {std::pair("x1_dtype", x1_dtype.has_value()), std::pair("x2_dtype", x2_dtype.has_value()),
-                                    std::pair("pertoken_scale_dtype", pertoken_scale_dtype.has_value()),
-                                    std::pair("scale_dtype", scale_dtype.has_value()), std::pair("y_scale", y_scale.has_value())}) {
+  for (const auto& [name, given] :
+       {std::pair("x1_dtype", x1_dtype.has_value()), std::pair("x2_dtype", x2_dtype.has_value()),
+        std::pair("pertoken_scale_dtype", pertoken_scale_dtype.has_value()),
+        std::pair("scale_dtype", scale_dtype.has_value()), std::pair("y_scale", y_scale.has_value())}) {
     refuse_if(given, kOp, std::string(name) + " is given, but must be None: it is not supported on these products");
   }
   refuse_group_sizes(group_sizes);
@@ -56,30 +58,37 @@ at::Tensor quant_matmul(const at::Tensor& x1, const at::Tensor& x2, const at::Te
 template <Mode mode>
 at::Tensor trans_quant_param(const at::Tensor& scale, OptionalTensor offset, OptionalInt round_mode) {
   const Operands operands("npu_trans_quant_param", mode);
-  const TransQuantParamArgs args{operands.view(scale, "scale"), operands.view(offset, "offset"), round_mode.value_or(0)};
+  const TransQuantParamArgs args{operands.view(scale, "scale"), operands.view(offset, "offset"),
+                                 round_mode.value_or(0)};
   const at::Tensor out = operands.empty(infer(args));
   if constexpr (mode == Mode::kCpu) a8w8::trans_quant_param(args, output_view(out));
   return out;
 }
 
 template <Mode mode>
-at::Tensor quantize(const at::Tensor& self, const at::Tensor& scales, OptionalTensor zero_points, int64_t dtype, int64_t axis,
-                    bool div_mode) {
+at::Tensor quantize(const at::Tensor& self, const at::Tensor& scales, OptionalTensor zero_points, int64_t dtype,
+                    int64_t axis, bool div_mode) {
   constexpr const char* kOp = "npu_quantize";
   const Operands operands(kOp, mode);
-  const QuantizeArgs args{operands.view(self, "x"), operands.view(scales, "scales"), operands.view(zero_points, "zero_points"),
-                          dtype_argument(kOp, "dtype", dtype), axis, div_mode};
+  const QuantizeArgs args{operands.view(self, "x"),
+                          operands.view(scales, "scales"),
+                          operands.view(zero_points, "zero_points"),
+                          dtype_argument(kOp, "dtype", dtype),
+                          axis,
+                          div_mode};
   const at::Tensor out = operands.empty(infer(args));
   if constexpr (mode == Mode::kCpu) a8w8::quantize(args, output_view(out), current_context());
   return out;
 }
 
 template <Mode mode>
-std::tuple<at::Tensor, at::Tensor> dynamic_quant(const at::Tensor& input, OptionalTensor smooth_scales, OptionalTensor group_index,
-                                                 OptionalInt dst_type, c10::string_view quant_mode, double dst_type_max) {
+std::tuple<at::Tensor, at::Tensor> dynamic_quant(const at::Tensor& input, OptionalTensor smooth_scales,
+                                                 OptionalTensor group_index, OptionalInt dst_type,
+                                                 c10::string_view quant_mode, double dst_type_max) {
   constexpr const char* kOp = "npu_dynamic_quant";
   refuse_if(group_index.has_value(), kOp, "group_index is given, but is not supported");
-  refuse_if(quant_mode != "pertoken", kOp, "quant_mode is \"" + std::string(quant_mode) + "\", but must be \"pertoken\"");
+  refuse_if(quant_mode != "pertoken", kOp,
+            "quant_mode is \"" + std::string(quant_mode) + "\", but must be \"pertoken\"");
   refuse_if(dst_type_max != 0.0, kOp, "dst_type_max is " + std::to_string(dst_type_max) + ", but must be 0");
   if (dst_type) {
     const DType dtype = dtype_argument(kOp, "dst_type", *dst_type);
@@ -93,8 +102,8 @@ std::tuple<at::Tensor, at::Tensor> dynamic_quant(const at::Tensor& input, Option
   return {y, scale};
 }
 
-// A process may hold another library that defines these schemas, torch_npu itself. Then they are left alone, and only the kernels
-// below are added.
+// A process may hold another library that defines these schemas, torch_npu itself. Then they are left alone, and only
+// the kernels below are added.
 void define_once(torch::Library& m, const char* name, const char* schema) {
   const std::string qualified = std::string("npu::") + name;
   if (c10::Dispatcher::singleton().findSchema({qualified, ""})) return;
@@ -112,10 +121,11 @@ void implement(torch::Library& m) {
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(npu, m) {
-  define_once(m, "npu_quant_matmul",
-              "(Tensor x1, Tensor x2, Tensor scale, *, Tensor? offset=None, Tensor? pertoken_scale=None, Tensor? bias=None, "
-              "int? output_dtype=None, int? x1_dtype=None, int? x2_dtype=None, int? pertoken_scale_dtype=None, "
-              "int? scale_dtype=None, int[]? group_sizes=None, Tensor? y_scale=None) -> Tensor");
+  define_once(
+      m, "npu_quant_matmul",
+      "(Tensor x1, Tensor x2, Tensor scale, *, Tensor? offset=None, Tensor? pertoken_scale=None, Tensor? bias=None, "
+      "int? output_dtype=None, int? x1_dtype=None, int? x2_dtype=None, int? pertoken_scale_dtype=None, "
+      "int? scale_dtype=None, int[]? group_sizes=None, Tensor? y_scale=None) -> Tensor");
   define_once(m, "npu_trans_quant_param", "(Tensor scale, Tensor? offset=None, int? round_mode=0) -> Tensor");
   define_once(m, "npu_quantize",
               "(Tensor self, Tensor scales, Tensor? zero_points, int dtype, int axis=1, bool div_mode=True) -> Tensor");

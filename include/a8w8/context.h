@@ -4,8 +4,8 @@
 //   ExecutionContext one(1);                    // no pool at all
 //   ExecutionContext mine(8, [&](int64_t tasks, FunctionRef<void(int64_t)> task) { my_pool.run(tasks, task); });
 //
-// A context serves one call at a time (its scratch is reused from call to call); any number of contexts may be used at once.
-// Results never depend on the context.
+// A context serves one call at a time (its scratch is reused from call to call); any number of contexts may be used at
+// once. Results never depend on the context.
 #pragma once
 
 #include <cstddef>
@@ -62,7 +62,8 @@ class ExecutionContext {
   void set_max_isa(Isa cap);  // throws Error if this machine lacks it
 
   void parallel_for(int64_t tasks, FunctionRef<void(int64_t)> task);
-  // 64-byte aligned, at least `bytes`, contents undefined; valid until the next call of scratch(). Throws std::bad_alloc.
+  // 64-byte aligned, at least `bytes`, contents undefined; valid until the next call of scratch(). Throws
+  // std::bad_alloc.
   std::byte* scratch(size_t bytes);
 
  private:

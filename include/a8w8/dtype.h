@@ -21,7 +21,7 @@ constexpr size_t dtype_size(DType t) {
 // "int8", "bfloat16", ...: the names PyTorch and numpy use.
 constexpr const char* dtype_name(DType t) {
   constexpr const char* kNames[kDTypeCount] = {"int8",     "uint8",   "int32", "int64", "float16",
-                                                "bfloat16", "float32", "bool",  "int16", "float64"};
+                                               "bfloat16", "float32", "bool",  "int16", "float64"};
   return kNames[static_cast<int>(t)];
 }
 

@@ -1,4 +1,5 @@
-// The instruction sets that the kernels are written for: which are compiled in, which this machine has, which may be used.
+// The instruction sets that the kernels are written for: which are compiled in, which this machine has, which may be
+// used.
 //
 //   for (Isa isa : supported_isas()) puts(isa_name(isa));
 //   ExecutionContext ctx;
@@ -36,7 +37,7 @@ struct IsaSet {
 
 constexpr IsaSet operator|(Isa a, Isa b) { return IsaSet(a) | IsaSet(b); }
 
-const char* isa_name(Isa isa);         // "scalar", "avx2", "avx_vnni", "avx512_vnni", "amx_int8", "neon_dot", "neon_i8mm"
+const char* isa_name(Isa isa);  // "scalar", "avx2", "avx_vnni", "avx512_vnni", "amx_int8", "neon_dot", "neon_i8mm"
 const char* isa_description(Isa isa);  // the CPU features it needs, in words
 std::string isa_names(IsaSet set);     // "scalar, avx2"
 
@@ -44,8 +45,8 @@ std::string isa_names(IsaSet set);     // "scalar, avx2"
 IsaSet supported_isas();
 // What this binary has kernels for.
 IsaSet compiled_isas();
-// Compiled, supported and under the cap of A8W8_MAX_ISA. Throws Error if the variable names an unknown ISA or one that this
-// machine or this binary lacks.
+// Compiled, supported and under the cap of A8W8_MAX_ISA. Throws Error if the variable names an unknown ISA or one that
+// this machine or this binary lacks.
 IsaSet usable_isas();
 
 // The set of `available` up to and including `cap`; throws Error if `available` lacks `cap`.

@@ -1,11 +1,12 @@
-// Layers as plain objects. They hold views, not copies: weights stay where they lie, for instance in a mapped checkpoint,
-// which must outlive the layer.
+// Layers as plain objects. They hold views, not copies: weights stay where they lie, for instance in a mapped
+// checkpoint, which must outlive the layer.
 //
 //   Checkpoint checkpoint = Checkpoint::open("model-w8a8");
 //   QuantizedLinear fc1 = QuantizedLinear::from_checkpoint(checkpoint, "encoder.0.fc1");
 //   ExecutionContext ctx;
-//   std::vector<float> y(m * fc1.out_features());
-//   fc1.forward(ConstTensorView(x, DType::kF32, {m, fc1.in_features()}), TensorView(y.data(), DType::kF32, {m, fc1.out_features()}), ctx);
+//   const int64_t k = fc1.in_features(), n = fc1.out_features();
+//   std::vector<float> y(m * n);
+//   fc1.forward(ConstTensorView(x, DType::kF32, {m, k}), TensorView(y.data(), DType::kF32, {m, n}), ctx);
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
-// Float in, float out: the input is quantized, multiplied by an int8 weight as it is stored, and the sums are scaled back.
-// Not vendor ops; they are what npu_dynamic_quant or npu_quantize followed by npu_quant_matmul compute, in one call, with
-// every float dtype for the result and without the 19-bit truncation of float scales.
+// Float in, float out: the input is quantized, multiplied by an int8 weight as it is stored, and the sums are scaled
+// back. Not vendor ops; they are what npu_dynamic_quant or npu_quantize followed by npu_quant_matmul compute, in one
+// call, with every float dtype for the result and without the 19-bit truncation of float scales.
 #pragma once
 
 #include <optional>
@@ -11,11 +11,12 @@ namespace a8w8 {
 
 class ExecutionContext;
 
-// ps[i] = max|x[i,:]| / 127; x_q = rint(x / ps); y = float(x_q . weight^T) * weight_scale * ps[i] + bias, each operation rounded to float32.
+// ps[i] = max|x[i,:]| / 127; x_q = rint(x / ps); y = float(x_q . weight^T) * weight_scale * ps[i] + bias, each
+// operation rounded to float32.
 struct LinearDynamicArgs {
-  ConstTensorView x;             // float32, float16, bfloat16 (..., k), 1 to 8 dimensions
-  ConstTensorView weight;        // int8 (n, k)
-  ConstTensorView weight_scale;  // a float dtype, (n,) or (n, 1)
+  ConstTensorView x;                                   // float32, float16, bfloat16 (..., k), 1 to 8 dimensions
+  ConstTensorView weight;                              // int8 (n, k)
+  ConstTensorView weight_scale;                        // a float dtype, (n,) or (n, 1)
   std::optional<ConstTensorView> bias = std::nullopt;  // a float dtype, (n,)
 };
 
@@ -25,7 +26,8 @@ struct LinearStaticArgs {
   ConstTensorView input_scale;   // a float dtype, one element
   ConstTensorView input_offset;  // a float dtype or int8, one element
   ConstTensorView weight;        // int8 (n, k)
-  ConstTensorView deq_scale;     // float32 or bfloat16 (n,), or int64: float32 bits in the low word (trans_quant_param's words too)
+  ConstTensorView
+      deq_scale;  // float32 or bfloat16 (n,), or int64: float32 bits in the low word (trans_quant_param's words too)
   std::optional<ConstTensorView> quant_bias = std::nullopt;  // int32 (n,): the bias and the correction for input_offset
 };
 

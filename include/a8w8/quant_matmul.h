@@ -24,14 +24,16 @@ struct QuantMatmulArgs {
   ConstTensorView x1;     // int8 (..., m, k), 2 to 6 dimensions, any strides
   ConstTensorView x2;     // int8 (..., k, n), likewise; leading dimensions broadcast
   ConstTensorView scale;  // int64 (trans_quant_param's words), float32, bfloat16: (1,) or (n,)
-  std::optional<ConstTensorView> offset = std::nullopt;          // float32 (1,) or (n,): int8 output; not read with an int64 scale
+  std::optional<ConstTensorView> offset =
+      std::nullopt;  // float32 (1,) or (n,): int8 output; not read with an int64 scale
   std::optional<ConstTensorView> pertoken_scale = std::nullopt;  // float32 (m,)
-  std::optional<ConstTensorView> bias = std::nullopt;            // int32, bfloat16, float16, float32: (n,), or (batch, 1, n) for a 3-D result
-  DType output_dtype = DType::kI8;                // int8, float16, bfloat16, int32
+  std::optional<ConstTensorView> bias =
+      std::nullopt;                 // int32, bfloat16, float16, float32: (n,), or (batch, 1, n) for a 3-D result
+  DType output_dtype = DType::kI8;  // int8, float16, bfloat16, int32
 };
 
-// Shape and dtype of the result. Throws Error naming operand, value, what is allowed and the rule; the legal combinations of
-// dtypes are the product's table in src/spec/quant_matmul_table.cpp.
+// Shape and dtype of the result. Throws Error naming operand, value, what is allowed and the rule; the legal
+// combinations of dtypes are the product's table in src/spec/quant_matmul_table.cpp.
 TensorDesc infer(const QuantMatmulArgs& args, Product product = default_product());
 
 // `out` has infer()'s shape and dtype and is contiguous. It must not overlap the operands.

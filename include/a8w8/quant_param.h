@@ -20,9 +20,10 @@ enum class ScaleRounding {
 };
 
 struct TransQuantParamArgs {
-  ConstTensorView scale;                  // float32 (t,), or (1, n), or without offset any 2-D shape
-  std::optional<ConstTensorView> offset = std::nullopt;  // float32 (t,) where one of the lengths may be 1, or the shape of a 2-D scale
-  int64_t round_mode = 0;                 // a ScaleRounding
+  ConstTensorView scale;  // float32 (t,), or (1, n), or without offset any 2-D shape
+  std::optional<ConstTensorView> offset =
+      std::nullopt;        // float32 (t,) where one of the lengths may be 1, or the shape of a 2-D scale
+  int64_t round_mode = 0;  // a ScaleRounding
 };
 
 // Shape of the int64 result. Throws Error(kInvalidArgument).

@@ -16,13 +16,15 @@ namespace a8w8 {
 class ExecutionContext;
 
 struct QuantizeArgs {
-  ConstTensorView x;       // float32, float16, bfloat16 (not Atlas inference); 1 to 8 dimensions, any strides; may be empty
+  ConstTensorView x;  // float32, float16, bfloat16 (not Atlas inference); 1 to 8 dimensions, any strides; may be empty
   ConstTensorView scales;  // (1,) or as long as the axis. div_mode: float32 or bfloat16; else any float dtype, and also
                            // x.rank() dimensions that are 1 except for the axis
   std::optional<ConstTensorView> zero_points = std::nullopt;  // shaped like scales; int8, uint8, int32 or a float dtype
-  DType dtype = DType::kI8;                    // int8; with div_mode also uint8 and int32
-  int64_t axis = 1;  // div_mode: -rank .. rank - 1; else -2 (not Atlas inference), and all others mean the last dimension
-  bool div_mode = true;  // true: rint(x / scale + zero_point); false: rint(x * scale + zero_point); saturated, NaN gives 0
+  DType dtype = DType::kI8;                                   // int8; with div_mode also uint8 and int32
+  int64_t axis =
+      1;  // div_mode: -rank .. rank - 1; else -2 (not Atlas inference), and all others mean the last dimension
+  bool div_mode =
+      true;  // true: rint(x / scale + zero_point); false: rint(x * scale + zero_point); saturated, NaN gives 0
 };
 
 // Shape and dtype of the result; throws Error naming operand, value, what is allowed and the rule.
@@ -32,7 +34,7 @@ void quantize(const QuantizeArgs& args, const TensorView& out, ExecutionContext&
               Product product = default_product());
 
 struct DynamicQuantArgs {
-  ConstTensorView x;                             // float32, float16, bfloat16; 2 to 8 dimensions (..., h), any strides
+  ConstTensorView x;  // float32, float16, bfloat16; 2 to 8 dimensions (..., h), any strides
   std::optional<ConstTensorView> smooth_scales = std::nullopt;  // (h,) of x's dtype
 };
 
@@ -41,8 +43,8 @@ struct DynamicQuantDesc {
   TensorDesc scale;  // float32, x's shape without the last dimension
 };
 
-// scale = max|x * smooth| / 127 along the last dimension, y = clamp(rint(x * smooth / scale), -128, 127). A row of zeros has
-// scale 0 and y 0.
+// scale = max|x * smooth| / 127 along the last dimension, y = clamp(rint(x * smooth / scale), -128, 127). A row of
+// zeros has scale 0 and y 0.
 DynamicQuantDesc infer(const DynamicQuantArgs& args);
 void dynamic_quant(const DynamicQuantArgs& args, const TensorView& y, const TensorView& scale, ExecutionContext& ctx);
 

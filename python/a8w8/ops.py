@@ -114,12 +114,12 @@ def quantize(
         x: float32, float16 or bfloat16, any shape.
         scales: (1,) or (x.size(axis),), float32 or bfloat16 (with div_mode False also float16).
         zero_points: None, or the length of scales.
-        dtype: torch.qint8 or torch.int8.
+        dtype: torch.qint8 or torch.int8; with div_mode also torch.quint8, torch.qint32 and their plain forms.
         axis: the axis along which scales vary; with div_mode False -2, or else the last one.
         div_mode: divide by scales rather than multiply.
 
     Returns:
-        int8 of the shape of x.
+        int8, uint8 or int32 of the shape of x.
     """
     return torch.ops.npu.npu_quantize(x, scales, zero_points, _scalar_type(dtype), axis, div_mode)
 

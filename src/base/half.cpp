@@ -29,12 +29,13 @@ uint16_t float_to_half(float x) noexcept {
   if (magnitude >= kOverflow) return static_cast<uint16_t>(sign | 0x7c00);
   constexpr uint32_t kSmallestNormal = 0x38800000;  // 2^-14
   if (magnitude < kSmallestNormal) {
-    // A float16 subnormal counts units of 2^-24. Adding 2^-1, whose last bit is 2^-24, rounds to that unit, to nearest even.
+    // A float16 subnormal counts units of 2^-24. Adding 2^-1, whose last bit is 2^-24, rounds to that unit, to nearest
+    // even.
     const float rounded = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(rounded) - std::bit_cast<uint32_t>(0.5f)));
   }
-  const uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);  // a carry into the exponent is right
-  return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));   // bias 127 becomes bias 15
+  const uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);   // a carry into the exponent is right
+  return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));  // bias 127 becomes bias 15
 }
 
 float half_to_float(uint16_t bits) noexcept {

@@ -54,14 +54,15 @@ IsaSet detect_isas() {
   if (!has_osxsave || !has_avx) return set;
 
   const uint64_t xcr0 = read_xcr0();
-  const bool os_ymm = (xcr0 & 0x6) == 0x6;           // SSE, AVX
-  const bool os_zmm = (xcr0 & 0xe6) == 0xe6;         // + opmask, upper halves of zmm0-15, zmm16-31
+  const bool os_ymm = (xcr0 & 0x6) == 0x6;            // SSE, AVX
+  const bool os_zmm = (xcr0 & 0xe6) == 0xe6;          // + opmask, upper halves of zmm0-15, zmm16-31
   const bool os_tiles = (xcr0 & 0x60000) == 0x60000;  // XTILECFG, XTILEDATA
 
   const bool avx2 = os_ymm && has_f16c && bit(leaf7.ebx, 5);
   if (avx2) set = set | Isa::kAvx2;
   if (avx2 && bit(leaf7_1.eax, 4)) set = set | Isa::kAvxVnni;
-  const bool avx512_core = bit(leaf7.ebx, 16) && bit(leaf7.ebx, 17) && bit(leaf7.ebx, 30) && bit(leaf7.ebx, 31);  // F DQ BW VL
+  const bool avx512_core =
+      bit(leaf7.ebx, 16) && bit(leaf7.ebx, 17) && bit(leaf7.ebx, 30) && bit(leaf7.ebx, 31);  // F DQ BW VL
   const bool avx512_vnni = avx2 && os_zmm && avx512_core && bit(leaf7.ecx, 11);
   if (avx512_vnni) set = set | Isa::kAvx512Vnni;
   const bool amx_int8 = avx512_vnni && os_tiles && bit(leaf7.edx, 24) && bit(leaf7.edx, 25);

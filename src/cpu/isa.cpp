@@ -72,8 +72,8 @@ Isa parse_isa(std::string_view name) {
   for (const IsaRow& r : kIsaRows) {
     if (name == r.name) return r.isa;
   }
-  throw Error(ErrorCode::kInvalidArgument,
-              str_cat("ISA \"", name, "\" is unknown; known are ", isa_names(IsaSet::from_bits((1u << kIsaCount) - 1))));
+  throw Error(ErrorCode::kInvalidArgument, str_cat("ISA \"", name, "\" is unknown; known are ",
+                                                   isa_names(IsaSet::from_bits((1u << kIsaCount) - 1))));
 }
 
 IsaSet capped(IsaSet available, Isa cap) {

@@ -1,5 +1,5 @@
-// The contract of the epilogue: from int32 sums to results. One IEEE binary32 operation after the other, each rounded to
-// nearest even, none fused and none reordered, so every implementation gives the same bits:
+// The contract of the epilogue: from int32 sums to results. One IEEE binary32 operation after the other, each rounded
+// to nearest even, none fused and none reordered, so every implementation gives the same bits:
 //
 //   c   = sum (+ bias_i32[j], wrapping)              out int32: store c
 //   y   = float(c) * scale[j]

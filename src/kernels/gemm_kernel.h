@@ -1,12 +1,13 @@
 // The contract of the integer kernels: int8 x int8 -> int32, exact modulo 2^32.
 //
-// There are two families. A *gemm* kernel computes one mr x nr tile from packed panels; it is what the flops go through.
-// A *dot* kernel reads both operands where they lie, as rows contiguous along k; it serves small m, where packing b would
-// cost more than the product. Both leave an int32 tile to an epilogue kernel (epilogue_kernel.h) and know nothing of
-// scales, biases or dtypes. All are noexcept, allocate nothing, and neither read nor write outside what is said here.
+// There are two families. A *gemm* kernel computes one mr x nr tile from packed panels; it is what the flops go
+// through. A *dot* kernel reads both operands where they lie, as rows contiguous along k; it serves small m, where
+// packing b would cost more than the product. Both leave an int32 tile to an epilogue kernel (epilogue_kernel.h) and
+// know nothing of scales, biases or dtypes. All are noexcept, allocate nothing, and neither read nor write outside what
+// is said here.
 //
-// Packed a, one panel of mr rows (i = row in the panel), `a_bytes` bytes an element, k zero-filled to a multiple of kr and
-// rows zero-filled to mr:
+// Packed a, one panel of mr rows (i = row in the panel), `a_bytes` bytes an element, k zero-filled to a multiple of kr
+// and rows zero-filled to mr:
 //
 //   k 0 .. kr-1  : [a(0,0) .. a(0,kr-1)] [a(1,0) .. a(1,kr-1)] ... [a(mr-1,0) ..]
 //   k kr .. 2kr-1: ...
@@ -19,10 +20,10 @@
 // So the block of k0 (a multiple of kr) starts at byte k0 * mr * a_bytes or k0 * nr * b_bytes of its panel.
 // E.g. mr = 6, nr = 64, kr = 4, one byte an element: b(6,17) is byte 1*(64*4) + 17*4 + 2 = 326 of its panel.
 //
-// [s8s8-compensation] vpdpbusd multiplies unsigned by signed bytes. Kernels that use it store b as u8 = s8 + 128 and start
-// row i of c from row_init[i] = -128 * sum_k a(i,k), which pack_a computes on its way. The k and n tails of b may hold
-// anything: a is zero there. Other kernels have row_init = 0. Neither the sum nor its parts can matter beyond 2^32:
-// int32 addition wraps, and for k <= 65535 not even the intermediate value leaves int32:
+// [s8s8-compensation] vpdpbusd multiplies unsigned by signed bytes. Kernels that use it store b as u8 = s8 + 128 and
+// start row i of c from row_init[i] = -128 * sum_k a(i,k), which pack_a computes on its way. The k and n tails of b may
+// hold anything: a is zero there. Other kernels have row_init = 0. Neither the sum nor its parts can matter beyond
+// 2^32: int32 addition wraps, and for k <= 65535 not even the intermediate value leaves int32:
 //   255 * 128 * 65535 = 2 139 062 400 < 2^31 - 1.
 #pragma once
 
@@ -36,12 +37,13 @@ namespace a8w8 {
 using PackAFn = void (*)(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
                          int32_t* row_init) noexcept;
 
-// Packs `cols` <= nr columns of b (element (p, j) at b[p * k_stride + j * n_stride]). Fast for k_stride == 1 (a weight stored
-// n x k) and n_stride == 1 (stored k x n); any other strides work.
-using PackBFn = void (*)(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols, void* panel) noexcept;
+// Packs `cols` <= nr columns of b (element (p, j) at b[p * k_stride + j * n_stride]). Fast for k_stride == 1 (a weight
+// stored n x k) and n_stride == 1 (stored k x n); any other strides work.
+using PackBFn = void (*)(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols,
+                         void* panel) noexcept;
 
-// For the whole mr x nr tile: c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b(p,j), or, where row_init is null,
-// the sum is added to c. k >= 1 need not be a multiple of kr; both panels are filled up to one.
+// For the whole mr x nr tile: c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b(p,j), or, where row_init is
+// null, the sum is added to c. k >= 1 need not be a multiple of kr; both panels are filled up to one.
 using GemmFn = void (*)(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
                         int64_t ldc) noexcept;
 
@@ -56,8 +58,8 @@ struct GemmKernel {
 };
 
 // c[i * ldc + j] = sum over p < k of a[i * lda + p] * b[j * ldb + p], for i < m <= max_m, j < n.
-using DotFn = void (*)(int64_t m, int64_t n, int64_t k, const int8_t* a, int64_t lda, const int8_t* b, int64_t ldb, int32_t* c,
-                       int64_t ldc) noexcept;
+using DotFn = void (*)(int64_t m, int64_t n, int64_t k, const int8_t* a, int64_t lda, const int8_t* b, int64_t ldb,
+                       int32_t* c, int64_t ldc) noexcept;
 
 struct DotKernel {
   const char* name;  // dot_<types>_<max_m>_<isa>

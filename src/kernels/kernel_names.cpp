@@ -1,5 +1,4 @@
 #include "a8w8/kernels.h"
-
 #include "kernels/registry.h"
 
 namespace a8w8 {

@@ -1,5 +1,6 @@
-// The contract of the quantizers: one contiguous row of floats to int8. Inputs are widened exactly to float32; each operation
-// is one IEEE binary32 operation, rounded to nearest even, none fused; rint rounds half to even, NaN becomes 0.
+// The contract of the quantizers: one contiguous row of floats to int8. Inputs are widened exactly to float32; each
+// operation is one IEEE binary32 operation, rounded to nearest even, none fused; rint rounds half to even, NaN becomes
+// 0.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ struct QuantizeRow {
 };
 using QuantizeRowFn = void (*)(const QuantizeRow& row) noexcept;
 
-// v[j] = x[j] (* smooth[j] where given); scale = max|v| / 127 (NaN if any v is NaN); out[j] = clamp(rint(v[j] / scale), -128, 127).
-// Returns scale. A row of zeros has scale 0 and gives zeros (0/0 is NaN, which becomes 0).
+// v[j] = x[j] (* smooth[j] where given); scale = max|v| / 127 (the NaN 0x7fc00000 if any v is NaN); out[j] = clamp(rint(v[j] / scale),
+// -128, 127). Returns scale. A row of zeros has scale 0 and gives zeros (0/0 is NaN, which becomes 0).
 struct DynamicQuantRow {
   const void* x = nullptr;
   DType x_dtype = DType::kF32;

@@ -1,5 +1,5 @@
-// Every kernel of every compiled instruction set, and the choice among them. The choice is a pure function: features are
-// passed in, so that each branch can be tested on any machine.
+// Every kernel of every compiled instruction set, and the choice among them. The choice is a pure function: features
+// are passed in, so that each branch can be tested on any machine.
 #pragma once
 
 #include <span>

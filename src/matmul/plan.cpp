@@ -9,13 +9,14 @@
 namespace a8w8 {
 namespace {
 
-// A task shorter than this is not worth handing to another thread, which takes some microseconds: 2^18 multiply-adds are
-// about that long on one core.
+// A task shorter than this is not worth handing to another thread, which takes some microseconds: 2^18 multiply-adds
+// are about that long on one core.
 constexpr int64_t kMinTaskMacs = int64_t{1} << 18;
 // Tasks a thread, so that a thread that is held up can be helped out by the others.
 constexpr int64_t kTasksPerThread = 4;
-// Columns of a dot task: at least so many that the row corrections which a kernel computes on each call cost little; and where
-// there are more rows than a kernel takes at once, so few that their weights, 64 * k bytes, are still in L2 for the next ones.
+// Columns of a dot task: at least so many that the row corrections which a kernel computes on each call cost little;
+// and where there are more rows than a kernel takes at once, so few that their weights, 64 * k bytes, are still in L2
+// for the next ones.
 constexpr int64_t kMinDotCols = 64, kMaxDotCols = 512;
 
 int useful_workers(int64_t macs, int64_t tasks, int threads) {
@@ -67,10 +68,10 @@ Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int thre
 
 std::string describe(const GemmProblem& p, const Plan& plan) {
   const bool dot = plan.road == Road::kDot;
-  return str_cat(plan.batches > 1 ? str_cat("batch=", plan.batches, " ") : std::string(), "m=", p.m, " n=", p.n, " k=", p.k, " ",
-                 dot ? plan.dot->name : plan.gemm->name, " ", plan.epilogue->name, " rows=", plan.chunk_rows,
-                 " cols=", plan.block_cols, " row_splits=", plan.row_splits, " threads=", plan.workers,
-                 " scratch=", plan.scratch_bytes());
+  return str_cat(plan.batches > 1 ? str_cat("batch=", plan.batches, " ") : std::string(), "m=", p.m, " n=", p.n,
+                 " k=", p.k, " ", dot ? plan.dot->name : plan.gemm->name, " ", plan.epilogue->name,
+                 " rows=", plan.chunk_rows, " cols=", plan.block_cols, " row_splits=", plan.row_splits,
+                 " threads=", plan.workers, " scratch=", plan.scratch_bytes());
 }
 
 }  // namespace a8w8

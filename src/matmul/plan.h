@@ -1,13 +1,14 @@
-// How a product is carried out: which kernels, which blocks, how many tasks, how much scratch. Made by a pure function, so that
-// every branch can be tested on any machine; carried out by run.h.
+// How a product is carried out: which kernels, which blocks, how many tasks, how much scratch. Made by a pure function,
+// so that every branch can be tested on any machine; carried out by run.h.
 //
 // Two roads lead to the sums:
 //
-//   kDot     few rows of a (m <= kDotMaxM) against a weight stored n x k. Each weight byte is used so few times that packing
+//   kDot     few rows of a (m <= kDotMaxM) against a weight stored n x k. Each weight byte is used so few times that
+//   packing
 //            it would cost more than the product: the dot kernel reads it where it lies. Tasks are ranges of columns.
 //   kPanels  everything else. Tasks are nr columns x a range of rows: pack the panel of b (it stays in L2), then for
-//            each mr rows compute the tile, which is still in L1 when the epilogue takes it. Rows of a are packed beforehand, once,
-//            by all threads, at most kMaxPackedRows at a time, so that scratch does not grow with m.
+//            each mr rows compute the tile, which is still in L1 when the epilogue takes it. Rows of a are packed
+//            beforehand, once, by all threads, at most kMaxPackedRows at a time, so that scratch does not grow with m.
 //
 //            n: nr columns a task
 //          ┌────┬────┬────┬────┐
@@ -51,9 +52,9 @@ struct Plan : KernelChoice {
   size_t scratch_bytes() const { return shared_bytes + static_cast<size_t>(workers) * worker_bytes; }
 };
 
-// Up to so many rows the dot kernel is ahead of packing: on a Zen 3 (AVX2), n = k = 4096, 2 threads, 2.3 ms against 3.6 ms for 16
-// rows, 4.1 against 4.5 for 24, 5.4 against 6.1 for 32, 8.7 against 7.5 for 48; with one thread and small n the
-// balance tips at 24.
+// Up to so many rows the dot kernel is ahead of packing: on a Zen 3 (AVX2), n = k = 4096, 2 threads, 2.3 ms against 3.6
+// ms for 16 rows, 4.1 against 4.5 for 24, 5.4 against 6.1 for 32, 8.7 against 7.5 for 48; with one thread and small n
+// the balance tips at 24.
 inline constexpr int64_t kDotMaxM = 24;
 // Rows packed at a time: 12 MiB of packed a for k = 4096, and b is packed once for each 3072 rows.
 inline constexpr int64_t kMaxPackedRows = 3072;

@@ -1,4 +1,5 @@
-// What the integer matrix product and its epilogue have to do, in neutral words: no vendor's terms, no dtypes of operands.
+// What the integer matrix product and its epilogue have to do, in neutral words: no vendor's terms, no dtypes of
+// operands.
 #pragma once
 
 #include <cstdint>

@@ -41,7 +41,8 @@ EpilogueTile tile_at(const EpilogueDesc& e, const GemmProblem& p, int64_t batch,
   t.offset = from(e.offset, col);
   t.row_scale = from(e.row_scale, row);
   t.out_dtype = e.out_dtype;
-  t.out = static_cast<std::byte*>(e.out) + ((batch * p.m + row) * p.n + col) * static_cast<int64_t>(dtype_size(e.out_dtype));
+  t.out = static_cast<std::byte*>(e.out) +
+          ((batch * p.m + row) * p.n + col) * static_cast<int64_t>(dtype_size(e.out_dtype));
   t.ldo = p.n;
   return t;
 }
@@ -96,8 +97,9 @@ void pack_rows_of_a(const Plan& plan, const GemmProblem& p, const int8_t* a, int
   share_out(ctx, workers, panels, nullptr, 0, [&](int64_t panel, std::byte*) {
     const int64_t row = panel * kernel.mr;
     std::byte* at = to + static_cast<size_t>(panel) * layout.bytes;
-    kernel.pack_a(a + (first + row) * p.a_row_stride, p.a_row_stride, p.a_k_stride, std::min<int64_t>(kernel.mr, rows - row), p.k,
-                  at, reinterpret_cast<int32_t*>(at + layout.row_init_at));
+    kernel.pack_a(a + (first + row) * p.a_row_stride, p.a_row_stride, p.a_k_stride,
+                  std::min<int64_t>(kernel.mr, rows - row), p.k, at,
+                  reinterpret_cast<int32_t*>(at + layout.row_init_at));
   });
 }
 
@@ -121,13 +123,15 @@ void run_chunk(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, in
       const std::byte* a_panel = scratch + static_cast<size_t>(panel) * layout.bytes;
       kernel.run(p.k, a_panel, b_panel, reinterpret_cast<const int32_t*>(a_panel + layout.row_init_at), c, kernel.nr);
       const int64_t row = panel * kernel.mr;
-      plan.epilogue->run(tile_at(e, p, g, first + row, std::min<int64_t>(kernel.mr, rows - row), col, cols, c, kernel.nr));
+      plan.epilogue->run(
+          tile_at(e, p, g, first + row, std::min<int64_t>(kernel.mr, rows - row), col, cols, c, kernel.nr));
     }
   };
   share_out(ctx, plan.workers, col_panels * splits, scratch + plan.shared_bytes, plan.worker_bytes, task);
 }
 
-void run_panels(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, std::byte* scratch, ExecutionContext& ctx) {
+void run_panels(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, std::byte* scratch,
+                ExecutionContext& ctx) {
   for (int64_t g = 0; g < plan.batches; ++g) {
     for (int64_t first = 0; first < p.m; first += plan.chunk_rows) {
       const int64_t rows = std::min(plan.chunk_rows, p.m - first);
@@ -139,7 +143,8 @@ void run_panels(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, s
 
 }  // namespace
 
-void run(const Plan& plan, const GemmProblem& problem, const EpilogueDesc& epilogue, std::byte* scratch, ExecutionContext& ctx) {
+void run(const Plan& plan, const GemmProblem& problem, const EpilogueDesc& epilogue, std::byte* scratch,
+         ExecutionContext& ctx) {
   plan.road == Road::kDot ? run_dot(plan, problem, epilogue, scratch, ctx)
                           : run_panels(plan, problem, epilogue, scratch, ctx);
 }

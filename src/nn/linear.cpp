@@ -21,8 +21,9 @@ QuantMatmulArgs args_of(const LinearQuant& layer, const ConstTensorView& x) {
 
 void refuse_int32_output(const LinearA8W8Quant& layer) {
   if (layer.output_dtype != DType::kI32) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              "LinearA8W8Quant: output_dtype is int32, but must be int8, float16 or bfloat16; LinearQuant allows int32");
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      "LinearA8W8Quant: output_dtype is int32, but must be int8, float16 or bfloat16; LinearQuant allows int32");
 }
 
 std::optional<ConstTensorView> find(const Checkpoint& checkpoint, const std::string& name) {
@@ -36,7 +37,8 @@ TensorDesc LinearQuant::infer(const ConstTensorView& x, Product product) const {
   return a8w8::infer(args_of(*this, x), product);
 }
 
-void LinearQuant::forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx, Product product) const {
+void LinearQuant::forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx,
+                          Product product) const {
   quant_matmul(args_of(*this, x), out, ctx, product);
 }
 
@@ -45,7 +47,8 @@ TensorDesc LinearA8W8Quant::infer(const ConstTensorView& x, Product product) con
   return LinearQuant::infer(x, product);
 }
 
-void LinearA8W8Quant::forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx, Product product) const {
+void LinearA8W8Quant::forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx,
+                              Product product) const {
   refuse_int32_output(*this);
   LinearQuant::forward(x, out, ctx, product);
 }

@@ -16,15 +16,16 @@ void log_refusals(IsaSet isas) {
       if (isas.contains(kernel.needs)) continue;
       const IsaSet missing = IsaSet::from_bits(kernel.needs.bits & ~isas.bits);
       const bool capped_away = supported_isas().contains(kernel.needs);
-      log_line(str_cat("  not ", kernel.name, ": ", isa_names(missing), capped_away ? " is above the cap" : " is not supported here"));
+      log_line(str_cat("  not ", kernel.name, ": ", isa_names(missing),
+                       capped_away ? " is above the cap" : " is not supported here"));
     }
   }
 }
 
 }  // namespace
 
-void execute(const char* op, const Plan& plan, const GemmProblem& problem, const EpilogueDesc& epilogue, std::byte* scratch,
-             ExecutionContext& ctx) {
+void execute(const char* op, const Plan& plan, const GemmProblem& problem, const EpilogueDesc& epilogue,
+             std::byte* scratch, ExecutionContext& ctx) {
   if (verbose_level() == 0) return run(plan, problem, epilogue, scratch, ctx);
   const auto start = std::chrono::steady_clock::now();
   run(plan, problem, epilogue, scratch, ctx);

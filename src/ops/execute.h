@@ -8,7 +8,7 @@
 namespace a8w8 {
 
 // `scratch` has plan.scratch_bytes() bytes. `op` names the caller in the verbose line.
-void execute(const char* op, const Plan& plan, const GemmProblem& problem, const EpilogueDesc& epilogue, std::byte* scratch,
-             ExecutionContext& ctx);
+void execute(const char* op, const Plan& plan, const GemmProblem& problem, const EpilogueDesc& epilogue,
+             std::byte* scratch, ExecutionContext& ctx);
 
 }  // namespace a8w8

@@ -26,7 +26,8 @@ void lower_batch(const QuantMatmulArgs& args, const Dims& out, GemmProblem& p) {
 
 // A batch of activations against one weight is one taller matrix, if the rows of x1 follow each other at one stride.
 void fold_batch_into_rows(GemmProblem& p) {
-  if (p.m == 1 && p.batch_rank > 0) p.a_row_stride = p.batch[p.batch_rank - 1].a_stride;  // a single row has no stride of its own
+  if (p.m == 1 && p.batch_rank > 0)
+    p.a_row_stride = p.batch[p.batch_rank - 1].a_stride;  // a single row has no stride of its own
   int64_t rows = p.m;
   for (int i = p.batch_rank - 1; i >= 0; --i) {
     if (p.batch[i].b_stride != 0 || p.batch[i].a_stride != rows * p.a_row_stride) return;
@@ -39,8 +40,10 @@ void fold_batch_into_rows(GemmProblem& p) {
 GemmProblem lower_problem(const QuantMatmulArgs& args, const Dims& out) {
   GemmProblem p;
   p.m = args.x1.sizes[-2], p.k = args.x1.sizes[-1], p.n = args.x2.sizes[-1];
-  p.a = static_cast<const int8_t*>(args.x1.data), p.a_row_stride = args.x1.strides[-2], p.a_k_stride = args.x1.strides[-1];
-  p.b = static_cast<const int8_t*>(args.x2.data), p.b_k_stride = args.x2.strides[-2], p.b_n_stride = args.x2.strides[-1];
+  p.a = static_cast<const int8_t*>(args.x1.data), p.a_row_stride = args.x1.strides[-2],
+  p.a_k_stride = args.x1.strides[-1];
+  p.b = static_cast<const int8_t*>(args.x2.data), p.b_k_stride = args.x2.strides[-2],
+  p.b_n_stride = args.x2.strides[-1];
   lower_batch(args, out, p);
   return p;
 }
@@ -93,7 +96,8 @@ class EpilogueOperands {
     for (int64_t j = count; j < n_; ++j) offset[j] = offset[0];
   }
 
-  // What npu_trans_quant_param(scale, offset) would store, read back: the scale loses 13 bits, the offset becomes an integer.
+  // What npu_trans_quant_param(scale, offset) would store, read back: the scale loses 13 bits, the offset becomes an
+  // integer.
   void pack_and_decode(std::byte* base, float* scale, int32_t* offset) const {
     for (int64_t j = 0; j < args_.scale.numel(); ++j) scale[j] = decode_quant_param(encode_quant_param(scale[j])).scale;
     float* given = ScratchLayout::at<float>(base, words_at_);

@@ -52,7 +52,8 @@ void quantize(const QuantizeArgs& args, const TensorView& out, ExecutionContext&
   ScratchLayout layout;
   const size_t scale_at = layout.add<float>(scale_count), zero_at = layout.add<float>(scale_count);
   const size_t row_at = layout.add<float>(length);
-  const size_t copy_at = layout.add<std::byte>(copy ? args.x.numel() * static_cast<int64_t>(dtype_size(args.x.dtype)) : 0);
+  const size_t copy_at =
+      layout.add<std::byte>(copy ? args.x.numel() * static_cast<int64_t>(dtype_size(args.x.dtype)) : 0);
   std::byte* const base = ctx.scratch(layout.bytes());
   float* const scale = ScratchLayout::at<float>(base, scale_at);
   float* const zero_point = ScratchLayout::at<float>(base, zero_at);
@@ -67,9 +68,12 @@ void quantize(const QuantizeArgs& args, const TensorView& out, ExecutionContext&
   scales.axis = axis, scales.divide = args.div_mode;
   float* const row = ScratchLayout::at<float>(base, row_at);
   switch (args.dtype) {
-    case DType::kU8: return quantize_elements<uint8_t>(x, scales, 0, 255, static_cast<uint8_t*>(out.data), row);
-    case DType::kI32: return quantize_elements<int32_t>(x, scales, INT32_MIN, INT32_MAX, static_cast<int32_t*>(out.data), row);
-    default: return quantize_rows(x, scales, static_cast<int8_t*>(out.data), ctx);
+    case DType::kU8:
+      return quantize_elements<uint8_t>(x, scales, 0, 255, static_cast<uint8_t*>(out.data), row);
+    case DType::kI32:
+      return quantize_elements<int32_t>(x, scales, INT32_MIN, INT32_MAX, static_cast<int32_t*>(out.data), row);
+    default:
+      return quantize_rows(x, scales, static_cast<int8_t*>(out.data), ctx);
   }
 }
 
@@ -82,12 +86,14 @@ void dynamic_quant(const DynamicQuantArgs& args, const TensorView& y, const Tens
   const bool copy = !has_dense_rows(args.x);
   ScratchLayout layout;
   const size_t smooth_at = layout.add<float>(args.smooth_scales ? args.x.sizes[-1] : 0);
-  const size_t copy_at = layout.add<std::byte>(copy ? args.x.numel() * static_cast<int64_t>(dtype_size(args.x.dtype)) : 0);
+  const size_t copy_at =
+      layout.add<std::byte>(copy ? args.x.numel() * static_cast<int64_t>(dtype_size(args.x.dtype)) : 0);
   std::byte* const base = ctx.scratch(layout.bytes());
   float* const smooth = ScratchLayout::at<float>(base, smooth_at);
   if (args.smooth_scales) read_floats(*args.smooth_scales, smooth);
   const ConstTensorView x = copy ? copy_dense(args.x, base + copy_at) : args.x;
-  dynamic_quant_rows(x, args.smooth_scales ? smooth : nullptr, static_cast<int8_t*>(y.data), static_cast<float*>(scale.data), ctx);
+  dynamic_quant_rows(x, args.smooth_scales ? smooth : nullptr, static_cast<int8_t*>(y.data),
+                     static_cast<float*>(scale.data), ctx);
 }
 
 }  // namespace a8w8

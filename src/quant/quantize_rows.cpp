@@ -15,7 +15,8 @@ constexpr int64_t kMinTaskElements = 1 << 14;
 template <class Row>
 void for_rows(const ConstTensorView& x, ExecutionContext& ctx, Row row) {
   const int64_t rows = row_count(x);
-  const int64_t tasks = std::clamp<int64_t>(x.numel() / kMinTaskElements, 1, std::min<int64_t>(ctx.num_threads(), rows));
+  const int64_t tasks =
+      std::clamp<int64_t>(x.numel() / kMinTaskElements, 1, std::min<int64_t>(ctx.num_threads(), rows));
   const int64_t rows_per_task = ceil_div(rows, tasks);
   ctx.parallel_for(tasks, [&](int64_t t) {
     const int64_t end = std::min(rows, (t + 1) * rows_per_task);

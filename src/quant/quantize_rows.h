@@ -7,8 +7,8 @@
 
 namespace a8w8 {
 
-// Scales of a quantization. `scale` and `zero_point` (or null) hold one value for all, one for each element of a row, or,
-// where by_row is true, one for each index of dimension `axis`.
+// Scales of a quantization. `scale` and `zero_point` (or null) hold one value for all, one for each element of a row,
+// or, where by_row is true, one for each index of dimension `axis`.
 struct StaticScales {
   const float* scale = nullptr;
   const float* zero_point = nullptr;

@@ -5,7 +5,8 @@
 
 namespace a8w8 {
 
-// rint(x), half to even, clamped to [lo, hi]; NaN gives 0. Compares in double, which holds every int32 and every float exactly.
+// rint(x), half to even, clamped to [lo, hi]; NaN gives 0. Compares in double, which holds every int32 and every float
+// exactly.
 template <class Int>
 Int saturate_rint(float x, Int lo, Int hi) {
   if (std::isnan(x)) return 0;

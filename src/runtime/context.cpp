@@ -61,7 +61,8 @@ ExecutionContext& ExecutionContext::operator=(ExecutionContext&&) noexcept = def
 void ExecutionContext::set_num_threads(int num_threads) {
   checked_threads(num_threads);
   if (pool_ && num_threads != num_threads_) {
-    throw Error(ErrorCode::kInvalidArgument, "set_num_threads: the built-in pool has a fixed number of threads; make a new context");
+    throw Error(ErrorCode::kInvalidArgument,
+                "set_num_threads: the built-in pool has a fixed number of threads; make a new context");
   }
   num_threads_ = num_threads;
 }

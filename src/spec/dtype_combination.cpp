@@ -26,7 +26,9 @@ struct Operand {
 // In the order in which an operand is blamed: the one that users most often get wrong first.
 using Operands = std::array<Operand, 6>;
 
-DTypeSet dtype_of(const std::optional<ConstTensorView>& view) { return view ? DTypeSet(view->dtype) : DTypeSet::absent(); }
+DTypeSet dtype_of(const std::optional<ConstTensorView>& view) {
+  return view ? DTypeSet(view->dtype) : DTypeSet::absent();
+}
 
 Operands operands_of(const QuantMatmulArgs& args) {
   return {{{"bias", &QuantMatmulRow::bias, dtype_of(args.bias)},
@@ -47,9 +49,8 @@ Remedy remedy_for(const Operand& wrong, const Operands& operands, Table table) {
   Remedy remedy;
   int count = 0;
   for (const QuantMatmulRow& row : table) {
-    const bool others_fit = std::all_of(operands.begin(), operands.end(), [&](const Operand& o) {
-      return o.cell == wrong.cell || o.fits(row);
-    });
+    const bool others_fit = std::all_of(operands.begin(), operands.end(),
+                                        [&](const Operand& o) { return o.cell == wrong.cell || o.fits(row); });
     if (!others_fit) continue;
     remedy.allowed = remedy.allowed | row.*wrong.cell;
     remedy.rows += (count++ ? ", " : "") + std::to_string(row.number);
@@ -58,7 +59,8 @@ Remedy remedy_for(const Operand& wrong, const Operands& operands, Table table) {
   return remedy;
 }
 
-// "x1=int8, scale=float32, no pertoken_scale, output_dtype=float16"; optional operands that are absent go without saying.
+// "x1=int8, scale=float32, no pertoken_scale, output_dtype=float16"; optional operands that are absent go without
+// saying.
 std::string call_text(const Operands& operands, const Operand* except) {
   std::string text;
   for (const char* name : {"x1", "scale", "offset", "pertoken_scale", "bias", "output_dtype"}) {
@@ -93,8 +95,8 @@ Status explain_one(const Operands& operands, Table table, const char* title) {
   }
   if (blamed == nullptr) return fine();
   const std::string given = blamed->absent() ? "missing" : describe(blamed->value);
-  return invalid("npu_quant_matmul: ", blamed->name, " is ", given, ", but for ", call_text(operands, blamed), " the ", title,
-                 " table allows ", describe(remedy.allowed), " (", remedy.rows, ").",
+  return invalid("npu_quant_matmul: ", blamed->name, " is ", given, ", but for ", call_text(operands, blamed), " the ",
+                 title, " table allows ", describe(remedy.allowed), " (", remedy.rows, ").",
                  alternatives.empty() ? "" : alternatives + "?");
 }
 
@@ -103,13 +105,15 @@ Status explain_several(const Operands& operands, Table table, const char* title)
   const QuantMatmulRow* nearest = nullptr;
   int64_t fewest = 0;
   for (const QuantMatmulRow& row : table) {
-    const int64_t misfits = std::count_if(operands.begin(), operands.end(), [&](const Operand& o) { return !o.fits(row); });
+    const int64_t misfits =
+        std::count_if(operands.begin(), operands.end(), [&](const Operand& o) { return !o.fits(row); });
     if (nearest == nullptr || misfits < fewest) nearest = &row, fewest = misfits;
   }
   std::string wants;
   for (const Operand& o : operands) {
     if (!o.fits(*nearest)) {
-      wants += str_cat(wants.empty() ? "" : ", ", o.name, " ", describe(nearest->*o.cell), " (is ", describe(o.value), ")");
+      wants +=
+          str_cat(wants.empty() ? "" : ", ", o.name, " ", describe(nearest->*o.cell), " (is ", describe(o.value), ")");
     }
   }
   return invalid("npu_quant_matmul: the ", title, " table has no row for ", call_text(operands, nullptr),

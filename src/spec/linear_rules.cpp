@@ -13,7 +13,8 @@ Status check_x_and_weight(const char* op, const ConstTensorView& x, const ConstT
     return invalid(op, ": weight has shape ", weight.sizes.str(), ", but must be (n, k) and not empty");
   }
   if (x.rank() < 1 || x.sizes[-1] != weight.sizes[1]) {
-    return invalid(op, ": x has shape ", x.sizes.str(), ", but for weight (n, k) = ", weight.sizes.str(), " it must be (..., k)");
+    return invalid(op, ": x has shape ", x.sizes.str(), ", but for weight (n, k) = ", weight.sizes.str(),
+                   " it must be (..., k)");
   }
   desc = {x.dtype, x.sizes};
   desc.sizes[-1] = weight.sizes[0];

@@ -31,8 +31,9 @@ Product parse_product(std::string_view name) {
   for (Product product : kProducts) {
     if (name == product_name(product)) return product;
   }
-  throw Error(ErrorCode::kInvalidArgument,
-              str_cat("product \"", name, "\" is unknown; known are \"atlas-a2\" (Atlas A2/A3) and \"atlas-inference\""));
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      str_cat("product \"", name, "\" is unknown; known are \"atlas-a2\" (Atlas A2/A3) and \"atlas-inference\""));
 }
 
 Product default_product() {

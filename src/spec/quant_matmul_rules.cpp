@@ -16,10 +16,11 @@ constexpr int64_t kMaxPackedDim = 65535;
 
 Status check_matrix(const char* operand, const ConstTensorView& x) {
   if (x.rank() < kMinRank || x.rank() > kMatmulMaxRank) {
-    return invalid(kOp, ": ", operand, " has ", x.rank(), " dimensions, shape ", x.sizes.str(), ", but must have ", kMinRank,
-                   " to ", kMatmulMaxRank);
+    return invalid(kOp, ": ", operand, " has ", x.rank(), " dimensions, shape ", x.sizes.str(), ", but must have ",
+                   kMinRank, " to ", kMatmulMaxRank);
   }
-  if (x.numel() == 0) return invalid(kOp, ": ", operand, " is empty, shape ", x.sizes.str(), "; empty operands are not allowed");
+  if (x.numel() == 0)
+    return invalid(kOp, ": ", operand, " is empty, shape ", x.sizes.str(), "; empty operands are not allowed");
   return fine();
 }
 
@@ -51,7 +52,8 @@ Status check_packed_bound(const QuantMatmulArgs& args) {
   if (args.scale.dtype != DType::kI64 && !packs_float_scale(args)) return fine();
   for (const auto& [name, dim] : {std::pair("x1", args.x1.sizes[-1]), std::pair("x2", args.x2.sizes[-1])}) {
     if (dim > kMaxPackedDim) {
-      return invalid(kOp, ": the last dimension of ", name, " is ", dim, ", but with a packed scale (int64, or float32 for ",
+      return invalid(kOp, ": the last dimension of ", name, " is ", dim,
+                     ", but with a packed scale (int64, or float32 for ",
                      "int8 or float16 output without pertoken_scale) at most ", kMaxPackedDim, " is allowed");
     }
   }
@@ -82,7 +84,8 @@ Status check_quant_matmul(const QuantMatmulArgs& args, Product product, TensorDe
 
   A8W8_RETURN_IF_BROKEN(check_vector(kOp, "scale", args.scale, n, "n"));
   if (args.offset) A8W8_RETURN_IF_BROKEN(check_vector(kOp, "offset", *args.offset, n, "n"));
-  if (args.pertoken_scale) A8W8_RETURN_IF_BROKEN(check_vector(kOp, "pertoken_scale", *args.pertoken_scale, m, "m", false));
+  if (args.pertoken_scale)
+    A8W8_RETURN_IF_BROKEN(check_vector(kOp, "pertoken_scale", *args.pertoken_scale, m, "m", false));
   if (args.bias) A8W8_RETURN_IF_BROKEN(check_bias_shape(*args.bias, sizes));
   A8W8_RETURN_IF_BROKEN(check_packed_bound(args));
   desc = {args.output_dtype, sizes};

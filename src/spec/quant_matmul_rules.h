@@ -9,8 +9,8 @@ namespace a8w8 {
 // All rules that need no data pointers; fills `desc` if they hold.
 Status check_quant_matmul(const QuantMatmulArgs& args, Product product, TensorDesc& desc);
 
-// True if a float32 scale is packed by trans_quant_param first, and so truncated to 19 bits: no pertoken_scale, output int8 or
-// float16. (The other outputs keep the scale as it is.)
+// True if a float32 scale is packed by trans_quant_param first, and so truncated to 19 bits: no pertoken_scale, output
+// int8 or float16. (The other outputs keep the scale as it is.)
 bool packs_float_scale(const QuantMatmulArgs& args);
 
 }  // namespace a8w8

@@ -22,19 +22,22 @@ Status check_along_axis(const char* operand, const ConstTensorView& v, const Qua
     if (fits) return fine();
   }
   return invalid(kQuantizeOp, ": ", operand, " has shape ", v.sizes.str(), ", but x ", args.x.sizes.str(),
-                 " is quantized along dimension ", axis, " of length ", length, ", which allows (1,) or (", length, ",)",
+                 " is quantized along dimension ", axis, " of length ", length, ", which allows (1,) or (", length,
+                 ",)",
                  args.div_mode ? "" : str_cat(", or ", args.x.rank(), " dimensions that are 1 except for that one"));
 }
 
 Status check_axis(const QuantizeArgs& args, Product product) {
   const int rank = args.x.rank();
   if (args.div_mode && (args.axis < -rank || args.axis >= rank)) {
-    return invalid(kQuantizeOp, ": axis is ", args.axis, ", but x ", args.x.sizes.str(), " allows ", -rank, " to ", rank - 1);
+    return invalid(kQuantizeOp, ": axis is ", args.axis, ", but x ", args.x.sizes.str(), " allows ", -rank, " to ",
+                   rank - 1);
   }
   if (!args.div_mode && args.axis == -2) {
     if (rank < 2) return invalid(kQuantizeOp, ": axis is -2, but x ", args.x.sizes.str(), " has only one dimension");
     if (product == Product::kAtlasInference) {
-      return invalid(kQuantizeOp, ": axis is -2, but with div_mode=False Atlas inference allows only the last dimension (-1)");
+      return invalid(kQuantizeOp,
+                     ": axis is -2, but with div_mode=False Atlas inference allows only the last dimension (-1)");
     }
   }
   return fine();
@@ -42,8 +45,7 @@ Status check_axis(const QuantizeArgs& args, Product product) {
 
 Status check_quantize_dtypes(const QuantizeArgs& args, Product product) {
   const bool bf16 = product == Product::kAtlasA2;
-  A8W8_RETURN_IF_BROKEN(
-      check_dtype(kQuantizeOp, "x", args.x, bf16 ? kFloats : DType::kF32 | DType::kF16));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kQuantizeOp, "x", args.x, bf16 ? kFloats : DType::kF32 | DType::kF16));
   A8W8_RETURN_IF_BROKEN(
       check_dtype(kQuantizeOp, "scales", args.scales, args.div_mode ? DType::kF32 | DType::kBF16 : kFloats));
   constexpr DTypeSet kZeroPoints = DType::kI8 | DType::kU8 | DType::kI32 | kFloats;
@@ -52,8 +54,9 @@ Status check_quantize_dtypes(const QuantizeArgs& args, Product product) {
   }
   const DTypeSet outputs = args.div_mode ? DType::kI8 | DType::kU8 | DType::kI32 : DTypeSet(DType::kI8);
   if (!outputs.contains(args.dtype)) {
-    return invalid(kQuantizeOp, ": dtype is ", dtype_name(args.dtype), ", but with div_mode=",
-                   args.div_mode ? "True" : "False", " it must be ", describe(outputs), " (qint8, quint8, qint32 likewise)");
+    return invalid(kQuantizeOp, ": dtype is ", dtype_name(args.dtype),
+                   ", but with div_mode=", args.div_mode ? "True" : "False", " it must be ", describe(outputs),
+                   " (qint8, quint8, qint32 likewise)");
   }
   return fine();
 }
@@ -81,8 +84,8 @@ Status check_trans_quant_param(const TransQuantParamArgs& args, TensorDesc& desc
                    ", but a 2-D scale with offset must be (1, n), and offset of the same shape");
   }
   const int64_t scales = scale.sizes[0];
-  const bool fits = offset.rank() == 1 && offset.sizes[0] > 0 &&
-                    (offset.sizes[0] == scales || offset.sizes[0] == 1 || scales == 1);
+  const bool fits =
+      offset.rank() == 1 && offset.sizes[0] > 0 && (offset.sizes[0] == scales || offset.sizes[0] == 1 || scales == 1);
   if (!fits) {
     return invalid(kPackOp, ": offset has shape ", offset.sizes.str(), ", but for scale ", scale.sizes.str(),
                    " it must be (1,) or ", scales == 1 ? std::string("(t,)") : scale.sizes.str());
@@ -120,7 +123,8 @@ Status check_dynamic_quant(const DynamicQuantArgs& args, DynamicQuantDesc& desc)
     return invalid(kDynamicOp, ": input has shape ", x.sizes.str(), ", but must have 2 to ", kMaxRank, " dimensions");
   }
   if (x.sizes[-1] == 0) {
-    return invalid(kDynamicOp, ": the last dimension of input ", x.sizes.str(), " is 0; its largest value is not defined");
+    return invalid(kDynamicOp, ": the last dimension of input ", x.sizes.str(),
+                   " is 0; its largest value is not defined");
   }
   if (args.smooth_scales) {
     A8W8_RETURN_IF_BROKEN(check_dtype(kDynamicOp, "smooth_scales", *args.smooth_scales, x.dtype));

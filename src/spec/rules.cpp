@@ -26,8 +26,8 @@ Status check_dtype(const char* op, const char* operand, const ConstTensorView& v
 Status check_vector(const char* op, const char* operand, const ConstTensorView& view, int64_t length, const char* what,
                     bool allow_one) {
   if (view.rank() == 1 && (view.sizes[0] == length || (allow_one && view.sizes[0] == 1))) return fine();
-  return invalid(op, ": ", operand, " has shape ", view.sizes.str(), ", but must be ", allow_one ? "(1,) or " : "", "(", what,
-                 ",) with ", what, " = ", length);
+  return invalid(op, ": ", operand, " has shape ", view.sizes.str(), ", but must be ", allow_one ? "(1,) or " : "", "(",
+                 what, ",) with ", what, " = ", length);
 }
 
 Status check_output(const char* op, const char* operand, const TensorView& out, const TensorDesc& desc) {
@@ -36,8 +36,8 @@ Status check_output(const char* op, const char* operand, const TensorView& out, 
                    dtype_name(desc.dtype), " ", desc.sizes.str());
   }
   if (!out.is_contiguous()) {
-    return invalid(op, ": ", operand, " has strides ", out.strides.str(), ", but must be contiguous: ",
-                   contiguous_strides(out.sizes).str());
+    return invalid(op, ": ", operand, " has strides ", out.strides.str(),
+                   ", but must be contiguous: ", contiguous_strides(out.sizes).str());
   }
   if (out.data == nullptr && out.numel() > 0) return invalid(op, ": ", operand, " has no data (null pointer)");
   return fine();

@@ -1,4 +1,5 @@
-// What the rule files share. A rule returns a Status whose message names operand, value, what is allowed and which rule.
+// What the rule files share. A rule returns a Status whose message names operand, value, what is allowed and which
+// rule.
 #pragma once
 
 #include <optional>
@@ -31,11 +32,11 @@ Status check_output(const char* op, const char* operand, const TensorView& out, 
 inline constexpr DTypeSet kFloats = DType::kF32 | DType::kF16 | DType::kBF16;
 
 // Returns from the enclosing function if the rule is broken.
-#define A8W8_RETURN_IF_BROKEN(expression)                  \
-  do {                                                     \
-    if (Status status_ = (expression); !status_.ok()) {    \
-      return status_;                                      \
-    }                                                      \
+#define A8W8_RETURN_IF_BROKEN(expression)               \
+  do {                                                  \
+    if (Status status_ = (expression); !status_.ok()) { \
+      return status_;                                   \
+    }                                                   \
   } while (false)
 
 }  // namespace a8w8

@@ -60,13 +60,20 @@ const std::byte* row_pointer(const ConstTensorView& view, int64_t row) {
 
 void read_floats(const ConstTensorView& view, float* out) {
   switch (view.dtype) {
-    case DType::kF32: return read_as<float>(view, out, same<float>);
-    case DType::kF16: return read_as<uint16_t>(view, out, half_to_float);
-    case DType::kBF16: return read_as<uint16_t>(view, out, bfloat16_to_float);
-    case DType::kI8: return read_as<int8_t>(view, out, to_float<int8_t>);
-    case DType::kU8: return read_as<uint8_t>(view, out, to_float<uint8_t>);
-    case DType::kI32: return read_as<int32_t>(view, out, to_float<int32_t>);
-    default: return;  // the rules admit no other dtype
+    case DType::kF32:
+      return read_as<float>(view, out, same<float>);
+    case DType::kF16:
+      return read_as<uint16_t>(view, out, half_to_float);
+    case DType::kBF16:
+      return read_as<uint16_t>(view, out, bfloat16_to_float);
+    case DType::kI8:
+      return read_as<int8_t>(view, out, to_float<int8_t>);
+    case DType::kU8:
+      return read_as<uint8_t>(view, out, to_float<uint8_t>);
+    case DType::kI32:
+      return read_as<int32_t>(view, out, to_float<int32_t>);
+    default:
+      return;  // the rules admit no other dtype
   }
 }
 
@@ -75,7 +82,8 @@ void read_ints(const ConstTensorView& view, int64_t* out) { read_as<int64_t>(vie
 
 ConstTensorView copy_dense(const ConstTensorView& view, void* to) {
   const size_t size = dtype_size(view.dtype);
-  for_each_element(view, [&](int64_t i, const std::byte* p) { std::memcpy(static_cast<std::byte*>(to) + i * size, p, size); });
+  for_each_element(
+      view, [&](int64_t i, const std::byte* p) { std::memcpy(static_cast<std::byte*>(to) + i * size, p, size); });
   return ConstTensorView(to, view.dtype, view.sizes);
 }
 

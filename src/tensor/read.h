@@ -5,8 +5,8 @@
 
 namespace a8w8 {
 
-// Elements of `view` in row-major order, widened exactly. Dtypes: float32, float16, bfloat16, int8, uint8, int32 (an int32
-// above 2^24 is rounded).
+// Elements of `view` in row-major order, widened exactly. Dtypes: float32, float16, bfloat16, int8, uint8, int32 (an
+// int32 above 2^24 is rounded).
 void read_floats(const ConstTensorView& view, float* out);
 // Of an int32 or int64 view, respectively.
 void read_ints(const ConstTensorView& view, int32_t* out);

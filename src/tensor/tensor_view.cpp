@@ -9,8 +9,8 @@ namespace a8w8 {
 
 Dims::Dims(const int64_t* values, int64_t count) {
   if (count > kMaxRank) {
-    throw Error(ErrorCode::kInvalidArgument, str_cat("a tensor has ", count, " dimensions, but at most ", kMaxRank,
-                                                     " are allowed"));
+    throw Error(ErrorCode::kInvalidArgument,
+                str_cat("a tensor has ", count, " dimensions, but at most ", kMaxRank, " are allowed"));
   }
   rank_ = static_cast<int>(count);
   std::copy_n(values, rank_, values_);

@@ -41,7 +41,9 @@ def assert_same_bits(actual: torch.Tensor, expected: np.ndarray, dtype: str) -> 
     assert bool(same.all()), f"{int((~same).sum())} of {same.numel()} elements differ"
 
 
-def random_tensor(rng: np.random.Generator, dtype: str, shape: tuple[int, ...], low: float, high: float) -> torch.Tensor:
+def random_tensor(
+    rng: np.random.Generator, dtype: str, shape: tuple[int, ...], low: float, high: float
+) -> torch.Tensor:
     if dtype in ("int8", "int32", "int64", "uint8"):
         return torch.from_numpy(rng.integers(int(low), int(high) + 1, shape)).to(TORCH[dtype])
     return torch.from_numpy(rng.uniform(low, high, shape)).to(TORCH[dtype])

@@ -1,24 +1,27 @@
 """What PyTorch asks of an op, the schemas, and that results depend on neither threads nor instruction set."""
 
 import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import a8w8
 import pytest
 import torch
-
-import a8w8
 
 SCHEMAS = {
     "npu_quant_matmul": "npu::npu_quant_matmul(Tensor x1, Tensor x2, Tensor scale, *, Tensor? offset=None, "
     "Tensor? pertoken_scale=None, Tensor? bias=None, int? output_dtype=None, int? x1_dtype=None, int? x2_dtype=None, "
     "int? pertoken_scale_dtype=None, int? scale_dtype=None, int[]? group_sizes=None, Tensor? y_scale=None) -> Tensor",
-    "npu_trans_quant_param": "npu::npu_trans_quant_param(Tensor scale, Tensor? offset=None, int? round_mode=0) -> Tensor",
+    "npu_trans_quant_param": "npu::npu_trans_quant_param(Tensor scale, Tensor? offset=None, "
+    "int? round_mode=0) -> Tensor",
     "npu_quantize": "npu::npu_quantize(Tensor self, Tensor scales, Tensor? zero_points, int dtype, int axis=1, "
     "bool div_mode=True) -> Tensor",
-    "npu_dynamic_quant": "npu::npu_dynamic_quant(Tensor input, *, Tensor? smooth_scales=None, Tensor? group_index=None, "
+    "npu_dynamic_quant": "npu::npu_dynamic_quant(Tensor input, *, Tensor? smooth_scales=None, "
+    "Tensor? group_index=None, "
     'int? dst_type=None, str quant_mode="pertoken", float dst_type_max=0.) -> (Tensor, Tensor)',
 }
 
@@ -30,7 +33,7 @@ S = torch.rand(8) / 100
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_schema_is_the_vendors(name):
-    assert str(getattr(torch.ops.npu, name).default._schema).replace(" -> (Tensor, Tensor)", " -> (Tensor, Tensor)") == SCHEMAS[name]
+    assert str(getattr(torch.ops.npu, name).default._schema) == SCHEMAS[name]
 
 
 CALLS = {
@@ -61,7 +64,10 @@ def test_opcheck(call):
 @pytest.mark.parametrize("call", CALLS)
 def test_threads_do_not_change_bits(call):
     op, args, kwargs = CALLS[call]
-    args = tuple(a.repeat(300, *[1] * (a.dim() - 1)) if a is args[0] and a.dim() > 1 and a.is_floating_point() else a for a in args)
+    args = tuple(
+        a.repeat(300, *[1] * (a.dim() - 1)) if a is args[0] and a.dim() > 1 and a.is_floating_point() else a
+        for a in args
+    )
     before = torch.get_num_threads()
     results = []
     try:
@@ -71,7 +77,9 @@ def test_threads_do_not_change_bits(call):
     finally:
         torch.set_num_threads(before)
     for result in results[1:]:
-        for a, b in zip(torch.utils._pytree.tree_leaves(results[0]), torch.utils._pytree.tree_leaves(result), strict=True):
+        for a, b in zip(
+            torch.utils._pytree.tree_leaves(results[0]), torch.utils._pytree.tree_leaves(result), strict=True
+        ):
             assert torch.equal(a, b)
 
 
@@ -83,30 +91,38 @@ for m, n, k in ((1, 300, 200), (5, 65, 130), (40, 129, 77), (130, 200, 300)):
     x, w = torch.randint(-128, 128, (m, k), dtype=torch.int8), torch.randint(-128, 128, (n, k), dtype=torch.int8)
     scale = torch.rand(n) / 100
     for dtype in (torch.int8, torch.float16, torch.bfloat16, torch.int32):
-        digest.update(torch.ops.npu.npu_quant_matmul(x, w.t(), scale, output_dtype=dtype).view(torch.int8).numpy().tobytes())
+        y = torch.ops.npu.npu_quant_matmul(x, w.t(), scale, output_dtype=dtype)
+        digest.update(y.view(torch.int8).numpy().tobytes())
     f = torch.randn(m, k)
     digest.update(torch.ops.a8w8.linear_dynamic(f, w, scale).numpy().tobytes())
     digest.update(torch.ops.npu.npu_quantize(f, torch.rand(k), None, 12, -1, True).numpy().tobytes())
-print(digest.hexdigest(), *a8w8.show_config.__module__.split())
+print(digest.hexdigest())
+"""
+
+
+ONE_CALL = """
+import torch, a8w8
+torch.ops.npu.npu_quant_matmul(torch.ones(1, 4, dtype=torch.int8), torch.ones(4, 4, dtype=torch.int8), torch.ones(4))
 """
 
 
 def run_script(script: str, **environment: str) -> subprocess.CompletedProcess:
     paths = os.pathsep.join([str(Path(a8w8.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": paths, **environment}, capture_output=True, text=True
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": paths, **environment},
+        capture_output=True,
+        text=True,
     )
 
 
 def test_every_isa_cap_gives_the_same_bits():
-    import json
-
     usable = json.loads(torch.ops.a8w8.config())["isas"]["usable"]
     digests = set()
     for isa in usable:
         result = run_script(DIGEST_SCRIPT, A8W8_MAX_ISA=isa)
         assert result.returncode == 0, result.stderr
-        digests.add(result.stdout.split()[0])
+        digests.add(result.stdout.strip())
     assert len(digests) == 1
     assert digests != {hashlib.sha256().hexdigest()}
 
@@ -121,17 +137,13 @@ def test_every_isa_cap_gives_the_same_bits():
     ],
 )
 def test_wrong_environment_is_an_error_that_names_the_variable(variable, value, message):
-    import re
-
-    script = "import torch, a8w8; torch.ops.npu.npu_quant_matmul(torch.ones(1, 4, dtype=torch.int8), torch.ones(4, 4, dtype=torch.int8), torch.ones(4))"
-    result = run_script(script, **{variable: value})
+    result = run_script(ONE_CALL, **{variable: value})
     assert result.returncode == 1
     assert re.search("RuntimeError: " + message, result.stderr), result.stderr
 
 
 def test_verbose_prints_one_line_a_call_and_why():
-    script = "import torch, a8w8; torch.ops.npu.npu_quant_matmul(torch.ones(1, 4, dtype=torch.int8), torch.ones(4, 4, dtype=torch.int8), torch.ones(4))"
-    lines = run_script(script, A8W8_VERBOSE="1").stderr.splitlines()
+    lines = run_script(ONE_CALL, A8W8_VERBOSE="1").stderr.splitlines()
     assert [line for line in lines if line.startswith("a8w8: npu_quant_matmul m=1 n=4 k=4 ")]
-    refused = run_script(script, A8W8_VERBOSE="2", A8W8_MAX_ISA="scalar").stderr
+    refused = run_script(ONE_CALL, A8W8_VERBOSE="2", A8W8_MAX_ISA="scalar").stderr
     assert "not gemm_s8s8s32" in refused

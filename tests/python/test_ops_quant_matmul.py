@@ -2,13 +2,12 @@
 
 import itertools
 
+import a8w8  # noqa: F401
 import numpy as np
 import oracle
 import pytest
 import torch
 from op_support import TORCH, assert_same_bits, random_tensor, to_numpy
-
-import a8w8  # noqa: F401
 
 OP = torch.ops.npu.npu_quant_matmul
 ROWS = [row for row in oracle.TABLE if row[0] == "int8"]  # the table's int4 rows are not offered
@@ -24,7 +23,9 @@ def operands(rng, shape, scale, offset, bias, pertoken, dims=2):
         "scale": random_tensor(rng, "float32", (n,), -0.01, 0.01),
     }
     if scale == "int64":
-        call["scale"] = torch.from_numpy(oracle.trans_quant_param(call["scale"].numpy(), rng.uniform(-90, 90, n).astype("f4")))
+        call["scale"] = torch.from_numpy(
+            oracle.trans_quant_param(call["scale"].numpy(), rng.uniform(-90, 90, n).astype("f4"))
+        )
     else:
         call["scale"] = call["scale"].to(TORCH[scale])
     if offset != "N":
@@ -72,7 +73,9 @@ def test_every_other_combination_is_refused_alike_in_eager_and_meta():
         else:
             tensors = operands(rng, (2, 3, 4), "float32", "N", "N", "N")
             tensors["scale"] = tensors["scale"].to(TORCH[scale])
-        for offset, bias, pertoken in itertools.product(("N", "float32", "float16"), optional, ("N", "float32", "float16")):
+        for offset, bias, pertoken in itertools.product(
+            ("N", "float32", "float16"), optional, ("N", "float32", "float16")
+        ):
             call = dict(tensors)
             for name, dtype, size in (("offset", offset, 3), ("bias", bias, 3), ("pertoken_scale", pertoken, 2)):
                 if dtype != "N":
@@ -106,8 +109,11 @@ def test_random_shapes_broadcast_and_strides(seed):
     batch = rng.integers(1, 4, rank)
     batch1 = tuple(int(b) if rng.integers(3) else 1 for b in batch)
     batch2 = tuple(int(b) if rng.integers(3) else 1 for b in batch)[int(rng.integers(0, rank + 1)) :]
-    x1 = random_tensor(rng, "int8", (*batch1, k, m), -128, 127).transpose(-1, -2) if rng.integers(2) else random_tensor(
-        rng, "int8", (*batch1, m, 2 * k), -128, 127)[..., ::2]
+    x1 = (
+        random_tensor(rng, "int8", (*batch1, k, m), -128, 127).transpose(-1, -2)
+        if rng.integers(2)
+        else random_tensor(rng, "int8", (*batch1, m, 2 * k), -128, 127)[..., ::2]
+    )
     x2 = random_tensor(rng, "int8", (*batch2, k, n), -128, 127)
     if rng.integers(2):
         x2 = x2.transpose(-1, -2).contiguous().transpose(-1, -2)
@@ -166,8 +172,8 @@ def test_zero_rows_and_non_finite_scales():
     ],
 )
 def test_refusals_name_operand_value_and_rule(change, message):
-    call = {"x1": torch.zeros(2, 4, dtype=torch.int8), "x2": torch.zeros(4, 3, dtype=torch.int8), "scale": torch.ones(3),
-            "output_dtype": torch.float16}  # fmt: skip
+    x1, x2 = torch.zeros(2, 4, dtype=torch.int8), torch.zeros(4, 3, dtype=torch.int8)
+    call = {"x1": x1, "x2": x2, "scale": torch.ones(3), "output_dtype": torch.float16}
     with pytest.raises(RuntimeError, match=message):
         OP(**{**call, **change})
 

@@ -38,19 +38,33 @@ struct Refusal {
 class RefusalTest : public ::testing::TestWithParam<Refusal> {};
 
 const Refusal kRefusals[] = {
-    {"RankOne", [](auto& a) { a.x1 = view(DType::kI8, {8}); },
-     "x1 has 1 dimensions, shape (8,), but must have 2 to 6"},
-    {"RankSeven", [](auto& a) { a.x2 = view(DType::kI8, {1, 1, 1, 1, 1, 8, 6}); },
+    {"RankOne", [](auto& a) { a.x1 = view(DType::kI8, {8}); }, "x1 has 1 dimensions, shape (8,), but must have 2 to 6"},
+    {"RankSeven",
+     [](auto& a) {
+       a.x2 = view(DType::kI8, {1, 1, 1, 1, 1, 8, 6});
+     },
      "x2 has 7 dimensions, shape (1, 1, 1, 1, 1, 8, 6), but must have 2 to 6"},
-    {"Empty", [](auto& a) { a.x1 = view(DType::kI8, {0, 8}); },
+    {"Empty",
+     [](auto& a) {
+       a.x1 = view(DType::kI8, {0, 8});
+     },
      "x1 is empty, shape (0, 8); empty operands are not allowed"},
-    {"DifferentK", [](auto& a) { a.x2 = view(DType::kI8, {9, 6}); },
+    {"DifferentK",
+     [](auto& a) {
+       a.x2 = view(DType::kI8, {9, 6});
+     },
      "k of x1 (5, 8) is 8, but k of x2 (9, 6) is 9; x1 is (..., m, k) and x2 is (..., k, n)"},
-    {"Batch", [](auto& a) { a.x1 = view(DType::kI8, {2, 5, 8}), a.x2 = view(DType::kI8, {3, 8, 6}); },
+    {"Batch",
+     [](auto& a) {
+       a.x1 = view(DType::kI8, {2, 5, 8}), a.x2 = view(DType::kI8, {3, 8, 6});
+     },
      "the batch dimensions of x1 (2, 5, 8) and x2 (3, 8, 6) cannot be broadcast: 2 against 3; they must be equal or 1"},
     {"ScaleLength", [](auto& a) { a.scale = view(DType::kF32, {5}); },
      "scale has shape (5,), but must be (1,) or (n,) with n = 6"},
-    {"ScaleRank", [](auto& a) { a.scale = view(DType::kF32, {1, 6}); },
+    {"ScaleRank",
+     [](auto& a) {
+       a.scale = view(DType::kF32, {1, 6});
+     },
      "scale has shape (1, 6), but must be (1,) or (n,) with n = 6"},
     {"OffsetLength", [](auto& a) { a.output_dtype = DType::kI8, a.offset = view(DType::kF32, {2}); },
      "offset has shape (2,), but must be (1,) or (n,) with n = 6"},
@@ -58,15 +72,21 @@ const Refusal kRefusals[] = {
      "pertoken_scale has shape (1,), but must be (m,) with m = 5"},
     {"BiasLength", [](auto& a) { a.bias = view(DType::kI32, {1}); },
      "bias has shape (1,), but must be (n,) = (6,); (batch, 1, n) is only for a 3-D result"},
-    {"Bias3dBatch", [](auto& a) { a.x1 = view(DType::kI8, {4, 5, 8}), a.bias = view(DType::kI32, {3, 1, 6}); },
+    {"Bias3dBatch",
+     [](auto& a) {
+       a.x1 = view(DType::kI8, {4, 5, 8}), a.bias = view(DType::kI32, {3, 1, 6});
+     },
      "bias has shape (3, 1, 6), but must be (n,) = (6,) or (batch, 1, n) = (4, 1, 6)"},
     {"PackedBound",
-     [](auto& a) { a.x1 = view(DType::kI8, {5, 65536}), a.x2 = view(DType::kI8, {65536, 6}), a.output_dtype = DType::kF16; },
+     [](auto& a) {
+       a.x1 = view(DType::kI8, {5, 65536}), a.x2 = view(DType::kI8, {65536, 6}), a.output_dtype = DType::kF16;
+     },
      "the last dimension of x1 is 65536, but with a packed scale (int64, or float32 for int8 or float16 output without "
      "pertoken_scale) at most 65535 is allowed"},
 };
 
-INSTANTIATE_TEST_SUITE_P(Shapes, RefusalTest, ::testing::ValuesIn(kRefusals), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Shapes, RefusalTest, ::testing::ValuesIn(kRefusals),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_P(RefusalTest, NamesOperandValueAndWhatIsAllowed) {
   QuantMatmulArgs args = valid();
@@ -85,7 +105,8 @@ TEST(Infer, LiftsTheBoundWhereTheScaleStaysAFloat) {
 }
 
 TEST(Run, RefusesAnOutputOfTheWrongShapeDtypeOrStrides) {
-  testing::OwnedTensor x1(DType::kI8, {5, 8}), x2(DType::kI8, {8, 6}), scale(DType::kF32, {6}), out(DType::kBF16, {5, 6});
+  testing::OwnedTensor x1(DType::kI8, {5, 8}), x2(DType::kI8, {8, 6}), scale(DType::kF32, {6}),
+      out(DType::kBF16, {5, 6});
   const QuantMatmulArgs args{.x1 = x1.view(), .x2 = x2.view(), .scale = scale.view(), .output_dtype = DType::kBF16};
   ExecutionContext ctx(1);
   const auto refusal = [&](const TensorView& to) -> std::string {

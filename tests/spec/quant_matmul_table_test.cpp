@@ -1,5 +1,5 @@
-// Walks every combination of dtypes: what a row of the product's table holds is accepted, everything else is refused, with a
-// message that names an operand which is really to blame.
+// Walks every combination of dtypes: what a row of the product's table holds is accepted, everything else is refused,
+// with a message that names an operand which is really to blame.
 #include "spec/quant_matmul_table.h"
 
 #include <gtest/gtest.h>
@@ -71,7 +71,9 @@ bool in_table(const Combination& c, Product product) {
 
 class TableTest : public ::testing::TestWithParam<Product> {};
 INSTANTIATE_TEST_SUITE_P(Products, TableTest, ::testing::Values(Product::kAtlasA2, Product::kAtlasInference),
-                         [](const auto& info) { return info.param == Product::kAtlasA2 ? "AtlasA2" : "AtlasInference"; });
+                         [](const auto& info) {
+                           return info.param == Product::kAtlasA2 ? "AtlasA2" : "AtlasInference";
+                         });
 
 TEST_P(TableTest, AcceptsItsRowsAndRefusesAllElse) {
   int accepted = 0, refused = 0;
@@ -114,22 +116,26 @@ std::string refusal(const Combination& c, Product product = Product::kAtlasA2) {
 }
 
 TEST(Message, NamesOperandValueAllowedAndRow) {
-  EXPECT_EQ(refusal({DType::kI8, DType::kF32, DType::kF16, {}, DType::kF32, {}}),
-            "npu_quant_matmul: bias is float32, but for x1=int8, scale=float32, no pertoken_scale, output_dtype=float16 the "
-            "Atlas A2/A3 table allows int32 or none (row 1). Did you mean pertoken_scale=float32 (row 4), or "
-            "output_dtype=bfloat16 (row 3)?");
+  EXPECT_EQ(
+      refusal({DType::kI8, DType::kF32, DType::kF16, {}, DType::kF32, {}}),
+      "npu_quant_matmul: bias is float32, but for x1=int8, scale=float32, no pertoken_scale, output_dtype=float16 the "
+      "Atlas A2/A3 table allows int32 or none (row 1). Did you mean pertoken_scale=float32 (row 4), or "
+      "output_dtype=bfloat16 (row 3)?");
 }
 
 TEST(Message, RefusesPertokenScaleOnAtlasInference) {
-  EXPECT_EQ(refusal({DType::kI8, DType::kF32, DType::kF16, {}, {}, DType::kF32}, Product::kAtlasInference),
-            "npu_quant_matmul: pertoken_scale is float32, but for x1=int8, scale=float32, output_dtype=float16 the Atlas "
-            "inference table allows none (row 1).");
+  EXPECT_EQ(
+      refusal({DType::kI8, DType::kF32, DType::kF16, {}, {}, DType::kF32}, Product::kAtlasInference),
+      "npu_quant_matmul: pertoken_scale is float32, but for x1=int8, scale=float32, output_dtype=float16 the Atlas "
+      "inference table allows none (row 1).");
 }
 
 TEST(Message, NamesTheNearestRowWhereSeveralOperandsAreWrong) {
   EXPECT_EQ(refusal({DType::kI8, DType::kF16, DType::kI8, {}, DType::kBF16, {}}),
-            "npu_quant_matmul: the Atlas A2/A3 table has no row for x1=int8, scale=float16, no pertoken_scale, bias=bfloat16, "
-            "output_dtype=int8; the nearest, row 2, wants bias int32 or none (is bfloat16), scale int64 or float32 (is float16).");
+            "npu_quant_matmul: the Atlas A2/A3 table has no row for x1=int8, scale=float16, no pertoken_scale, "
+            "bias=bfloat16, "
+            "output_dtype=int8; the nearest, row 2, wants bias int32 or none (is bfloat16), scale int64 or float32 (is "
+            "float16).");
 }
 
 TEST(Message, RefusesMixedDtypesOfX1AndX2) {

@@ -46,18 +46,34 @@ class OwnedTensor {
 
 using Rng = std::mt19937_64;
 
-inline int64_t uniform_int(Rng& rng, int64_t lo, int64_t hi) { return std::uniform_int_distribution<int64_t>(lo, hi)(rng); }
+inline int64_t uniform_int(Rng& rng, int64_t lo, int64_t hi) {
+  return std::uniform_int_distribution<int64_t>(lo, hi)(rng);
+}
 
 // Writes element i of `t` (storage order) from a float, rounded to t's dtype.
 inline void set_element(OwnedTensor& t, int64_t i, float x) {
   switch (t.view().dtype) {
-    case DType::kI8: t.data<int8_t>()[i] = static_cast<int8_t>(x); break;
-    case DType::kU8: t.data<uint8_t>()[i] = static_cast<uint8_t>(x); break;
-    case DType::kI32: t.data<int32_t>()[i] = static_cast<int32_t>(x); break;
-    case DType::kI64: t.data<int64_t>()[i] = static_cast<int64_t>(x); break;
-    case DType::kF16: t.data<uint16_t>()[i] = float_to_half(x); break;
-    case DType::kBF16: t.data<uint16_t>()[i] = float_to_bfloat16(x); break;
-    default: t.data<float>()[i] = x; break;
+    case DType::kI8:
+      t.data<int8_t>()[i] = static_cast<int8_t>(x);
+      break;
+    case DType::kU8:
+      t.data<uint8_t>()[i] = static_cast<uint8_t>(x);
+      break;
+    case DType::kI32:
+      t.data<int32_t>()[i] = static_cast<int32_t>(x);
+      break;
+    case DType::kI64:
+      t.data<int64_t>()[i] = static_cast<int64_t>(x);
+      break;
+    case DType::kF16:
+      t.data<uint16_t>()[i] = float_to_half(x);
+      break;
+    case DType::kBF16:
+      t.data<uint16_t>()[i] = float_to_bfloat16(x);
+      break;
+    default:
+      t.data<float>()[i] = x;
+      break;
   }
 }
 

@@ -1,12 +1,11 @@
 // float16 and bfloat16, over all 65536 words and against arithmetic in double.
-#include "a8w8/half.h"
-
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <cmath>
 #include <random>
 
+#include "a8w8/half.h"
 #include "ref/element.h"
 
 namespace a8w8 {
@@ -28,8 +27,8 @@ TEST(Half, EveryWordSurvivesTheRoundTrip) {
 
 TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(float_to_half(65519.996f), 0x7bff);
-  EXPECT_EQ(float_to_half(65520.0f), 0x7c00);   // the tie above the largest number
-  EXPECT_EQ(float_to_half(0x1p-25f), 0x0000);   // half of the smallest subnormal: the tie goes to zero
+  EXPECT_EQ(float_to_half(65520.0f), 0x7c00);    // the tie above the largest number
+  EXPECT_EQ(float_to_half(0x1p-25f), 0x0000);    // half of the smallest subnormal: the tie goes to zero
   EXPECT_EQ(float_to_half(0x1.8p-24f), 0x0002);  // 1.5 units: the tie goes to two
   EXPECT_EQ(float_to_half(-0.0f), 0x8000);
   EXPECT_EQ(float_to_bfloat16(1.00390625f), 0x3f80);

@@ -1,6 +1,4 @@
 // Listing, naming and capping of instruction sets, by call and by environment.
-#include "a8w8/isa.h"
-
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -8,6 +6,7 @@
 #include <string>
 
 #include "a8w8/context.h"
+#include "a8w8/isa.h"
 #include "a8w8/status.h"
 
 namespace a8w8 {
@@ -60,9 +59,11 @@ TEST_F(EnvironmentTest, MaxIsaCapsTheProcess) {
 TEST_F(EnvironmentTest, UnknownOrMissingIsaIsAnErrorThatNamesTheKnown) {
   setenv("A8W8_MAX_ISA", "avx9000", 1);
   EXPECT_EQ(refusal([] { ExecutionContext ctx(1); }),
-            "A8W8_MAX_ISA: ISA \"avx9000\" is unknown; known are scalar, avx2, avx_vnni, avx512_vnni, amx_int8, neon_dot, neon_i8mm");
+            "A8W8_MAX_ISA: ISA \"avx9000\" is unknown; known are scalar, avx2, avx_vnni, avx512_vnni, amx_int8, "
+            "neon_dot, neon_i8mm");
   setenv("A8W8_MAX_ISA", "neon_i8mm", 1);
-  EXPECT_NE(refusal([] { ExecutionContext ctx(1); }).find("is not available here; available are scalar"), std::string::npos);
+  EXPECT_NE(refusal([] { ExecutionContext ctx(1); }).find("is not available here; available are scalar"),
+            std::string::npos);
 }
 
 TEST_F(EnvironmentTest, NumThreadsIsAWholeNumber) {

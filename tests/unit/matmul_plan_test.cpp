@@ -1,12 +1,11 @@
-// The driver with kernels of odd tiles, which shake tails, packing and blocking harder than the real ones, and the choices of
-// make_plan for machines that need not be at hand.
-#include "matmul/plan.h"
-
+// The driver with kernels of odd tiles, which shake tails, packing and blocking harder than the real ones, and the
+// choices of make_plan for machines that need not be at hand.
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <vector>
 
+#include "matmul/plan.h"
 #include "matmul/run.h"
 #include "support/tensors.h"
 
@@ -15,7 +14,8 @@ namespace {
 
 using testing::Rng;
 
-// A kernel of any tile in the packed layout of kernels/gemm_kernel.h, with corrections to show that the driver hands them over.
+// A kernel of any tile in the packed layout of kernels/gemm_kernel.h, with corrections to show that the driver hands
+// them over.
 template <int kMr, int kNr, int kKr>
 struct OddKernel {
   static int64_t padded(int64_t k) { return (k + kKr - 1) / kKr * kKr; }
@@ -26,22 +26,26 @@ struct OddKernel {
     std::memset(to, 0, static_cast<size_t>(kMr * padded(k)));
     for (int i = 0; i < kMr; ++i) {
       row_init[i] = i < rows ? 1000 * static_cast<int32_t>(a[i * row_stride]) : 0;
-      for (int64_t p = 0; i < rows && p < k; ++p) to[(p / kKr * kMr + i) * kKr + p % kKr] = a[i * row_stride + p * k_stride];
+      for (int64_t p = 0; i < rows && p < k; ++p)
+        to[(p / kKr * kMr + i) * kKr + p % kKr] = a[i * row_stride + p * k_stride];
     }
   }
-  static void pack_b(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols, void* panel) noexcept {
+  static void pack_b(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols,
+                     void* panel) noexcept {
     int8_t* to = static_cast<int8_t*>(panel);
     std::memset(to, 77, static_cast<size_t>(kNr * padded(k)));  // tails of b may hold anything
     for (int64_t j = 0; j < cols; ++j) {
       for (int64_t p = 0; p < k; ++p) to[(p / kKr * kNr + j) * kKr + p % kKr] = b[p * k_stride + j * n_stride];
     }
   }
-  static void run(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c, int64_t ldc) noexcept {
+  static void run(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
+                  int64_t ldc) noexcept {
     const int8_t *a = static_cast<const int8_t*>(a_panel), *b = static_cast<const int8_t*>(b_panel);
     for (int i = 0; i < kMr; ++i) {
       for (int j = 0; j < kNr; ++j) {
         int32_t sum = row_init ? row_init[i] - 1000 * a[i * kKr] : c[i * ldc + j];
-        for (int64_t p = 0; p < padded(k); ++p) sum += a[(p / kKr * kMr + i) * kKr + p % kKr] * b[(p / kKr * kNr + j) * kKr + p % kKr];
+        for (int64_t p = 0; p < padded(k); ++p)
+          sum += a[(p / kKr * kMr + i) * kKr + p % kKr] * b[(p / kKr * kNr + j) * kKr + p % kKr];
         c[i * ldc + j] = sum;
       }
     }
@@ -63,7 +67,8 @@ std::vector<int32_t> naive(const GemmProblem& p) {
     for (int64_t i = 0; i < p.m; ++i) {
       for (int64_t j = 0; j < p.n; ++j) {
         int32_t sum = 0;
-        for (int64_t q = 0; q < p.k; ++q) sum += a[i * p.a_row_stride + q * p.a_k_stride] * b[q * p.b_k_stride + j * p.b_n_stride];
+        for (int64_t q = 0; q < p.k; ++q)
+          sum += a[i * p.a_row_stride + q * p.a_k_stride] * b[q * p.b_k_stride + j * p.b_n_stride];
         c.push_back(sum);
       }
     }
@@ -75,14 +80,16 @@ std::vector<int32_t> naive(const GemmProblem& p) {
 struct RandomProblem {
   explicit RandomProblem(Rng& rng, int64_t max_m = 40) : bytes(1 << 16) {
     for (int8_t& b : bytes) b = static_cast<int8_t>(testing::uniform_int(rng, -128, 127));
-    p.m = testing::uniform_int(rng, 1, max_m), p.n = testing::uniform_int(rng, 1, 70), p.k = testing::uniform_int(rng, 1, 60);
+    p.m = testing::uniform_int(rng, 1, max_m), p.n = testing::uniform_int(rng, 1, 70),
+    p.k = testing::uniform_int(rng, 1, 60);
     p.a = bytes.data() + testing::uniform_int(rng, 0, 7), p.b = bytes.data() + testing::uniform_int(rng, 20000, 20007);
     const bool a_rows = testing::uniform_int(rng, 0, 2) > 0, b_rows = testing::uniform_int(rng, 0, 2) > 0;
     p.a_row_stride = a_rows ? p.k + testing::uniform_int(rng, 0, 3) : 1, p.a_k_stride = a_rows ? 1 : p.m + 1;
     p.b_n_stride = b_rows ? p.k + testing::uniform_int(rng, 0, 3) : 1, p.b_k_stride = b_rows ? 1 : p.n + 2;
     p.batch_rank = static_cast<int>(testing::uniform_int(rng, 0, 2));
     for (int i = 0; i < p.batch_rank; ++i) {
-      p.batch[i] = {testing::uniform_int(rng, 1, 3), testing::uniform_int(rng, 0, 1) * 100, testing::uniform_int(rng, 0, 1) * 333};
+      p.batch[i] = {testing::uniform_int(rng, 1, 3), testing::uniform_int(rng, 0, 1) * 100,
+                    testing::uniform_int(rng, 0, 1) * 333};
     }
   }
   std::vector<int8_t> bytes;

@@ -1,4 +1,5 @@
-// linear_dynamic and linear_static are what quantizing and npu_quant_matmul compute one after the other; and the layers over them.
+// linear_dynamic and linear_static are what quantizing and npu_quant_matmul compute one after the other; and the layers
+// over them.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -38,15 +39,18 @@ int32_t dot(const int8_t* a, const int8_t* b, int64_t k) {
 
 void store(DType dtype, float y, std::vector<std::byte>& out, size_t i) {
   const uint16_t half = dtype == DType::kF16 ? ref::to_half(y) : ref::to_bfloat16(y);
-  if (dtype == DType::kF32) std::memcpy(out.data() + 4 * i, &y, 4);
-  else std::memcpy(out.data() + 2 * i, &half, 2);
+  if (dtype == DType::kF32)
+    std::memcpy(out.data() + 4 * i, &y, 4);
+  else
+    std::memcpy(out.data() + 2 * i, &half, 2);
 }
 
 TEST(LinearDynamic, AgreesWithTheFormula) {
   Rng rng(1);
   for (int round = 0; round < 60; ++round) {
     const DType dtype = kFloatTypes[round % 3];
-    const int64_t m = testing::uniform_int(rng, 1, 30), n = testing::uniform_int(rng, 1, 90), k = testing::uniform_int(rng, 1, 120);
+    const int64_t m = testing::uniform_int(rng, 1, 30), n = testing::uniform_int(rng, 1, 90),
+                  k = testing::uniform_int(rng, 1, 120);
     const OwnedTensor x = uniform(dtype, {m, k}, rng, -3, 3);
     OwnedTensor w(DType::kI8, {n, k});
     testing::fill_int8(w, rng);
@@ -57,12 +61,14 @@ TEST(LinearDynamic, AgreesWithTheFormula) {
 
     std::vector<int8_t> x_q(static_cast<size_t>(m * k));
     std::vector<float> ps(static_cast<size_t>(m));
-    ref::dynamic_quant({.x = x.view()}, TensorView(x_q.data(), DType::kI8, {m, k}), TensorView(ps.data(), DType::kF32, {m}));
+    ref::dynamic_quant({.x = x.view()}, TensorView(x_q.data(), DType::kI8, {m, k}),
+                       TensorView(ps.data(), DType::kF32, {m}));
     std::vector<std::byte> expected(static_cast<size_t>(m * n) * dtype_size(dtype)), out(expected.size());
     for (int64_t i = 0; i < m; ++i) {
       for (int64_t j = 0; j < n; ++j) {
         const Dims at = scale.view().rank() == 2 ? Dims({j, 0}) : Dims({j});
-        float y = static_cast<float>(dot(x_q.data() + i * k, w.data<int8_t>() + j * k, k)) * ref::get_float(scale.view(), at);
+        float y =
+            static_cast<float>(dot(x_q.data() + i * k, w.data<int8_t>() + j * k, k)) * ref::get_float(scale.view(), at);
         y = y * ps[static_cast<size_t>(i)];
         if (args.bias) y = y + ref::get_float(bias.view(), Dims({j}));
         store(dtype, y, expected, static_cast<size_t>(i * n + j));
@@ -79,24 +85,31 @@ TEST(LinearStatic, AgreesWithTheFormula) {
   Rng rng(2);
   for (int round = 0; round < 60; ++round) {
     const DType dtype = kFloatTypes[round % 3];
-    const int64_t m = testing::uniform_int(rng, 1, 30), n = testing::uniform_int(rng, 1, 90), k = testing::uniform_int(rng, 1, 120);
+    const int64_t m = testing::uniform_int(rng, 1, 30), n = testing::uniform_int(rng, 1, 90),
+                  k = testing::uniform_int(rng, 1, 120);
     const OwnedTensor x = uniform(dtype, {2, m, k}, rng, -3, 3);
     OwnedTensor w(DType::kI8, {n, k});
     testing::fill_int8(w, rng);
-    const OwnedTensor input_scale = uniform(dtype, {1}, rng, 0.01f, 0.02f), input_offset = uniform(DType::kI8, {1}, rng, -100, 100);
+    const OwnedTensor input_scale = uniform(dtype, {1}, rng, 0.01f, 0.02f),
+                      input_offset = uniform(DType::kI8, {1}, rng, -100, 100);
     OwnedTensor deq(round % 2 ? DType::kI64 : DType::kF32, {n});
     for (int64_t j = 0; j < n; ++j) {
       const float s = std::uniform_real_distribution<float>(1e-5f, 1e-3f)(rng);
-      if (round % 2) deq.data<int64_t>()[j] = std::bit_cast<uint32_t>(s);
-      else deq.data<float>()[j] = s;
+      if (round % 2)
+        deq.data<int64_t>()[j] = std::bit_cast<uint32_t>(s);
+      else
+        deq.data<float>()[j] = s;
     }
     const OwnedTensor bias = uniform(DType::kI32, {n}, rng, -9000, 9000);
-    LinearStaticArgs args{x.view(), input_scale.view(), input_offset.view(), std::as_const(w).view(), std::as_const(deq).view(), {}};
+    LinearStaticArgs args{
+        x.view(), input_scale.view(), input_offset.view(), std::as_const(w).view(), std::as_const(deq).view(), {}};
     if (round % 5) args.quant_bias = bias.view();
 
     std::vector<int8_t> x_q(static_cast<size_t>(2 * m * k));
-    std::vector<float> s(1, ref::get_float(input_scale.view(), Dims({0}))), o(1, ref::get_float(input_offset.view(), Dims({0})));
-    ref::quantize({.x = x.view(), .scales = ConstTensorView(s.data(), DType::kF32, {1}),
+    std::vector<float> s(1, ref::get_float(input_scale.view(), Dims({0}))),
+        o(1, ref::get_float(input_offset.view(), Dims({0})));
+    ref::quantize({.x = x.view(),
+                   .scales = ConstTensorView(s.data(), DType::kF32, {1}),
                    .zero_points = ConstTensorView(o.data(), DType::kF32, {1})},
                   TensorView(x_q.data(), DType::kI8, {2, m, k}));
     std::vector<std::byte> expected(static_cast<size_t>(2 * m * n) * dtype_size(dtype)), out(expected.size());
@@ -104,7 +117,8 @@ TEST(LinearStatic, AgreesWithTheFormula) {
       for (int64_t j = 0; j < n; ++j) {
         int32_t acc = dot(x_q.data() + i * k, w.data<int8_t>() + j * k, k);
         if (args.quant_bias) acc += ref::get<int32_t>(bias.view(), Dims({j}));
-        const float scale = round % 2 ? std::bit_cast<float>(static_cast<uint32_t>(deq.data<int64_t>()[j])) : deq.data<float>()[j];
+        const float scale =
+            round % 2 ? std::bit_cast<float>(static_cast<uint32_t>(deq.data<int64_t>()[j])) : deq.data<float>()[j];
         store(dtype, static_cast<float>(acc) * scale, expected, static_cast<size_t>(i * n + j));
       }
     }
@@ -137,8 +151,10 @@ std::string refusal(const std::function<void()>& f) {
 }
 
 TEST(LinearOps, Refusals) {
-  LinearDynamicArgs args{ConstTensorView(nullptr, DType::kF32, {3, 8}), ConstTensorView(nullptr, DType::kI8, {4, 8}),
-                         ConstTensorView(nullptr, DType::kF32, {4, 1}), {}};
+  LinearDynamicArgs args{ConstTensorView(nullptr, DType::kF32, {3, 8}),
+                         ConstTensorView(nullptr, DType::kI8, {4, 8}),
+                         ConstTensorView(nullptr, DType::kF32, {4, 1}),
+                         {}};
   EXPECT_EQ(refusal([&] { infer(args); }), "accepted");
   LinearDynamicArgs bad = args;
   bad.x = ConstTensorView(nullptr, DType::kF32, {3, 9});
@@ -160,14 +176,19 @@ TEST(Layers, LinearA8W8QuantIsTheOpOnTheTransposedWeight) {
   testing::fill_int8(w, rng);
   const OwnedTensor scale = uniform(DType::kF32, {7}, rng, 0, 0.01f), bias = uniform(DType::kI32, {7}, rng, -99, 99);
   LinearA8W8Quant layer;
-  layer.weight = std::as_const(w).view(), layer.scale = scale.view(), layer.bias = bias.view(), layer.output_dtype = DType::kF16;
+  layer.weight = std::as_const(w).view(), layer.scale = scale.view(), layer.bias = bias.view(),
+  layer.output_dtype = DType::kF16;
   EXPECT_EQ(layer.in_features(), 16);
   EXPECT_EQ(layer.out_features(), 7);
   EXPECT_EQ(layer.infer(std::as_const(x).view()).sizes, Dims({5, 7}));
   std::vector<uint16_t> y(35), expected(35);
   ExecutionContext ctx(2);
   layer.forward(std::as_const(x).view(), TensorView(y.data(), DType::kF16, {5, 7}), ctx);
-  ref::quant_matmul({.x1 = x.view(), .x2 = w.view().transposed(), .scale = scale.view(), .bias = bias.view(), .output_dtype = DType::kF16},
+  ref::quant_matmul({.x1 = x.view(),
+                     .x2 = w.view().transposed(),
+                     .scale = scale.view(),
+                     .bias = bias.view(),
+                     .output_dtype = DType::kF16},
                     TensorView(expected.data(), DType::kF16, {5, 7}));
   EXPECT_EQ(y, expected);
 

@@ -1,5 +1,5 @@
-// quant_matmul against the reference, bit for bit: every row of the tables, random shapes with tails, broadcast and strides, the
-// corners, and the same bits for every instruction set and every number of threads.
+// quant_matmul against the reference, bit for bit: every row of the tables, random shapes with tails, broadcast and
+// strides, the corners, and the same bits for every instruction set and every number of threads.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -46,7 +46,8 @@ std::optional<DType> pick(DTypeSet set, Rng& rng) {
 }
 
 OwnedTensor matrix(const Dims& sizes, Rng& rng) {
-  OwnedTensor t = testing::uniform_int(rng, 0, 1) ? OwnedTensor::transposed_storage(DType::kI8, sizes) : OwnedTensor(DType::kI8, sizes);
+  OwnedTensor t = testing::uniform_int(rng, 0, 1) ? OwnedTensor::transposed_storage(DType::kI8, sizes)
+                                                  : OwnedTensor(DType::kI8, sizes);
   testing::fill_int8(t, rng);
   return t;
 }
@@ -73,7 +74,12 @@ struct Shape {
 
 // Batch dimensions in which either operand may have 1 or lack the leading ones.
 Shape random_shape(Rng& rng, int64_t max_m = 40) {
-  Shape s{{}, {}, {}, testing::uniform_int(rng, 1, max_m), testing::uniform_int(rng, 1, 150), testing::uniform_int(rng, 1, 200)};
+  Shape s{{},
+          {},
+          {},
+          testing::uniform_int(rng, 1, max_m),
+          testing::uniform_int(rng, 1, 150),
+          testing::uniform_int(rng, 1, 200)};
   const int64_t rank = std::max<int64_t>(0, testing::uniform_int(rng, -3, 4));
   const int64_t missing = testing::uniform_int(rng, 0, rank), who = testing::uniform_int(rng, 0, 2);
   for (int64_t i = 0; i < rank; ++i) {
@@ -94,8 +100,13 @@ Dims with_matrix(Dims batch, int64_t rows, int64_t cols) {
 }
 
 Call random_call(const QuantMatmulRow& row, const Shape& s, Rng& rng) {
-  Call call{matrix(with_matrix(s.batch1, s.m, s.k), rng), matrix(with_matrix(s.batch2, s.k, s.n), rng),
-            scale_vector(*pick(row.scale, rng), s.n, rng), {}, {}, {}, *pick(row.output, rng)};
+  Call call{matrix(with_matrix(s.batch1, s.m, s.k), rng),
+            matrix(with_matrix(s.batch2, s.k, s.n), rng),
+            scale_vector(*pick(row.scale, rng), s.n, rng),
+            {},
+            {},
+            {},
+            *pick(row.output, rng)};
   if (auto t = pick(row.offset, rng)) call.offset = vector(*t, s.n, rng, -300, 300);
   if (auto t = pick(row.pertoken_scale, rng)) call.pertoken_scale = vector(*t, s.m, rng, 0, 2, false);
   if (auto t = pick(row.bias, rng)) {
@@ -117,7 +128,9 @@ std::vector<std::byte> compute(const Call& call, ExecutionContext* ctx, Product 
 
 class EveryRow : public ::testing::TestWithParam<Product> {};
 INSTANTIATE_TEST_SUITE_P(QuantMatmul, EveryRow, ::testing::Values(Product::kAtlasA2, Product::kAtlasInference),
-                         [](const auto& info) { return info.param == Product::kAtlasA2 ? "AtlasA2" : "AtlasInference"; });
+                         [](const auto& info) {
+                           return info.param == Product::kAtlasA2 ? "AtlasA2" : "AtlasInference";
+                         });
 
 TEST_P(EveryRow, GivesTheReferencesBitsOnEveryIsaAndThreadCount) {
   auto contexts = testing::all_contexts();
@@ -128,7 +141,8 @@ TEST_P(EveryRow, GivesTheReferencesBitsOnEveryIsaAndThreadCount) {
       const std::vector<std::byte> expected = compute(call, nullptr, GetParam());
       for (auto& ctx : contexts) {
         ASSERT_EQ(compute(call, &ctx, GetParam()), expected)
-            << "row " << row.number << " seed " << seed << " isas " << isa_names(ctx.isas()) << " threads " << ctx.num_threads();
+            << "row " << row.number << " seed " << seed << " isas " << isa_names(ctx.isas()) << " threads "
+            << ctx.num_threads();
       }
     }
   }
@@ -136,8 +150,13 @@ TEST_P(EveryRow, GivesTheReferencesBitsOnEveryIsaAndThreadCount) {
 
 Call simple_call(int64_t m, int64_t n, int64_t k, DType output) {
   Rng rng(5);
-  Call call{OwnedTensor(DType::kI8, {m, k}), OwnedTensor::transposed_storage(DType::kI8, {k, n}), OwnedTensor(DType::kF32, {n}),
-            {}, {}, {}, output};
+  Call call{OwnedTensor(DType::kI8, {m, k}),
+            OwnedTensor::transposed_storage(DType::kI8, {k, n}),
+            OwnedTensor(DType::kF32, {n}),
+            {},
+            {},
+            {},
+            output};
   testing::fill_int8(call.x1, rng);
   testing::fill_int8(call.x2, rng);
   testing::fill_uniform(call.scale, rng, -0.001f, 0.001f);
@@ -152,8 +171,9 @@ void expect_reference_everywhere(const Call& call) {
 }
 
 TEST(QuantMatmul, CornerShapes) {
-  for (const auto& [m, n, k] : {std::tuple(1, 1, 1), std::tuple(1, 300, 7), std::tuple(300, 1, 7), std::tuple(64, 65, 1),
-                                std::tuple(1, 3, 65535), std::tuple(9, 2, 65535), std::tuple(8, 64, 64), std::tuple(9, 64, 64)}) {
+  for (const auto& [m, n, k] :
+       {std::tuple(1, 1, 1), std::tuple(1, 300, 7), std::tuple(300, 1, 7), std::tuple(64, 65, 1),
+        std::tuple(1, 3, 65535), std::tuple(9, 2, 65535), std::tuple(8, 64, 64), std::tuple(9, 64, 64)}) {
     for (DType output : {DType::kI32, DType::kI8, DType::kF16, DType::kBF16}) {
       expect_reference_everywhere(simple_call(m, n, k, output));
     }
@@ -171,7 +191,8 @@ TEST(QuantMatmul, ExtremeValues) {
         std::vector<int32_t> expected(static_cast<size_t>(m * 70), a * b * 65535);
         for (auto& ctx : testing::all_contexts()) {
           const std::vector<std::byte> out = compute(call, &ctx);
-          ASSERT_EQ(std::memcmp(out.data(), expected.data(), out.size()), 0) << a << " " << b << " " << isa_names(ctx.isas());
+          ASSERT_EQ(std::memcmp(out.data(), expected.data(), out.size()), 0)
+              << a << " " << b << " " << isa_names(ctx.isas());
         }
       }
     }

@@ -33,7 +33,8 @@ std::string refusal(const std::function<void()>& f) {
 }
 
 TEST(QuantParam, ReproducesTheDocumentedWords) {
-  for (int64_t word : {70507248869376, 70509369614336, 140463653937152, 140603257561088, 70369813069824, 70784266256384}) {
+  for (int64_t word :
+       {70507248869376, 70509369614336, 140463653937152, 140603257561088, 70369813069824, 70784266256384}) {
     const QuantParam p = decode_quant_param(word);
     EXPECT_EQ(encode_quant_param(p.scale, static_cast<float>(p.offset)), word);
     EXPECT_EQ(encode_quant_param(p.scale, static_cast<float>(p.offset), ScaleRounding::kNearestEven), word);
@@ -42,9 +43,10 @@ TEST(QuantParam, ReproducesTheDocumentedWords) {
 }
 
 TEST(QuantParam, ClampsAndRoundsTheOffset) {
-  const std::pair<float, int> cases[] = {{-300, -256}, {-256.5f, -256}, {255.5f, 255}, {1e9f, 255}, {0.5f, 0},
+  const std::pair<float, int> cases[] = {{-300, -256}, {-256.5f, -256}, {255.5f, 255}, {1e9f, 255},       {0.5f, 0},
                                          {1.5f, 2},    {-0.5f, 0},      {-1.5f, -2},   {std::nanf(""), 0}};
-  for (const auto& [offset, expected] : cases) EXPECT_EQ(decode_quant_param(encode_quant_param(1.0f, offset)).offset, expected);
+  for (const auto& [offset, expected] : cases)
+    EXPECT_EQ(decode_quant_param(encode_quant_param(1.0f, offset)).offset, expected);
 }
 
 TEST(QuantParam, AgreesWithTheReferenceInBothRoundModes) {
@@ -53,7 +55,8 @@ TEST(QuantParam, AgreesWithTheReferenceInBothRoundModes) {
   for (float& s : scale) s = std::bit_cast<float>(static_cast<uint32_t>(rng()));
   for (float& o : offset) o = std::uniform_real_distribution<float>(-400, 400)(rng);
   for (int64_t round_mode : {0, 1}) {
-    for (const auto& [scales, offsets] : {std::pair(20000, 20000), std::pair(1, 20000), std::pair(20000, 1), std::pair(20000, 0)}) {
+    for (const auto& [scales, offsets] :
+         {std::pair(20000, 20000), std::pair(1, 20000), std::pair(20000, 1), std::pair(20000, 0)}) {
       TransQuantParamArgs args{ConstTensorView(scale.data(), DType::kF32, {scales}), std::nullopt, round_mode};
       if (offsets) args.offset = ConstTensorView(offset.data(), DType::kF32, {offsets});
       const TensorDesc desc = infer(args);
@@ -78,9 +81,16 @@ TEST(QuantParam, Shapes) {
   EXPECT_EQ(refusal([&] { shape({3}, Dims({2})); }),
             "npu_trans_quant_param: offset has shape (2,), but for scale (3,) it must be (1,) or (3,)");
   EXPECT_EQ(refusal([&] { shape({0}, {}); }), "npu_trans_quant_param: scale is empty, shape (0,)");
-  EXPECT_EQ(refusal([&] { shape({2, 2, 2}, {}); }), "npu_trans_quant_param: scale has shape (2, 2, 2), but must have 1 or 2 dimensions");
-  EXPECT_EQ(refusal([&] { shape({3}, {}, 2); }), "npu_trans_quant_param: round_mode is 2, but must be 0 (truncate) or 1 (nearest even)");
-  EXPECT_NE(refusal([&] { shape({2, 3}, Dims({2, 3})); }).find("a 2-D scale with offset must be (1, n)"), std::string::npos);
+  EXPECT_EQ(refusal([&] {
+              shape({2, 2, 2}, {});
+            }),
+            "npu_trans_quant_param: scale has shape (2, 2, 2), but must have 1 or 2 dimensions");
+  EXPECT_EQ(refusal([&] { shape({3}, {}, 2); }),
+            "npu_trans_quant_param: round_mode is 2, but must be 0 (truncate) or 1 (nearest even)");
+  EXPECT_NE(refusal([&] {
+              shape({2, 3}, Dims({2, 3}));
+            }).find("a 2-D scale with offset must be (1, n)"),
+            std::string::npos);
 }
 
 OwnedTensor random_input(DType dtype, const Dims& sizes, bool transposed, Rng& rng) {
@@ -108,7 +118,8 @@ TEST(Quantize, AgreesWithTheReference) {
   Rng rng(2);
   for (int round = 0; round < 200; ++round) {
     const bool div_mode = round % 2;
-    const Dims sizes = {testing::uniform_int(rng, 1, 4), testing::uniform_int(rng, 1, 30), testing::uniform_int(rng, 1, 90)};
+    const Dims sizes = {testing::uniform_int(rng, 1, 4), testing::uniform_int(rng, 1, 30),
+                        testing::uniform_int(rng, 1, 90)};
     const OwnedTensor x = random_input(kFloatTypes[round % 3], sizes, round % 5 == 0, rng);
     const int64_t axis = div_mode ? testing::uniform_int(rng, -3, 2) : testing::uniform_int(rng, -2, 1);
     const int64_t along = div_mode ? sizes[static_cast<int>(axis)] : sizes[axis == -2 ? 1 : 2];
@@ -152,7 +163,8 @@ TEST(Quantize, Refusals) {
   };
   EXPECT_EQ(message({.x = x, .scales = s6}), "accepted");
   EXPECT_EQ(message({.x = x, .scales = s6, .axis = 0}),
-            "npu_quantize: scales has shape (6,), but x (4, 6) is quantized along dimension 0 of length 4, which allows (1,) or (4,)");
+            "npu_quantize: scales has shape (6,), but x (4, 6) is quantized along dimension 0 of length 4, which "
+            "allows (1,) or (4,)");
   EXPECT_EQ(message({.x = x, .scales = s6, .axis = 2}), "npu_quantize: axis is 2, but x (4, 6) allows -2 to 1");
   EXPECT_EQ(message({.x = x, .scales = s6, .dtype = DType::kU8, .axis = -1, .div_mode = false}),
             "npu_quantize: dtype is uint8, but with div_mode=False it must be int8 (qint8, quint8, qint32 likewise)");
@@ -160,8 +172,9 @@ TEST(Quantize, Refusals) {
             "npu_quantize: x is bfloat16, but must be float16 or float32");
   EXPECT_EQ(message({.x = x, .scales = ConstTensorView(nullptr, DType::kF16, {6})}),
             "npu_quantize: scales is float16, but must be bfloat16 or float32");
-  EXPECT_EQ(message({.x = x, .scales = s6, .zero_points = ConstTensorView(nullptr, DType::kI8, {1})}),
-            "npu_quantize: zero_points has shape (1,) and scales (6,), but with div_mode=True they must have the same shape");
+  EXPECT_EQ(
+      message({.x = x, .scales = s6, .zero_points = ConstTensorView(nullptr, DType::kI8, {1})}),
+      "npu_quantize: zero_points has shape (1,) and scales (6,), but with div_mode=True they must have the same shape");
   EXPECT_EQ(message({.x = ConstTensorView(nullptr, DType::kI8, {4}), .scales = s6, .axis = 0}),
             "npu_quantize: x is int8, but must be float16, bfloat16 or float32");
 }
@@ -169,7 +182,8 @@ TEST(Quantize, Refusals) {
 TEST(Quantize, AcceptsEmpty) {
   ExecutionContext ctx(2);
   const float s = 1;
-  const QuantizeArgs args{.x = ConstTensorView(nullptr, DType::kF32, {0, 6}), .scales = ConstTensorView(&s, DType::kF32, {1})};
+  const QuantizeArgs args{.x = ConstTensorView(nullptr, DType::kF32, {0, 6}),
+                          .scales = ConstTensorView(&s, DType::kF32, {1})};
   EXPECT_EQ(infer(args).sizes, Dims({0, 6}));
   quantize(args, TensorView(nullptr, DType::kI8, {0, 6}), ctx);
 }
@@ -178,9 +192,11 @@ TEST(DynamicQuant, AgreesWithTheReference) {
   Rng rng(4);
   for (int round = 0; round < 120; ++round) {
     const DType dtype = kFloatTypes[round % 3];
-    const Dims sizes = {testing::uniform_int(rng, 1, 3), testing::uniform_int(rng, 1, 40), testing::uniform_int(rng, 1, 150)};
+    const Dims sizes = {testing::uniform_int(rng, 1, 3), testing::uniform_int(rng, 1, 40),
+                        testing::uniform_int(rng, 1, 150)};
     OwnedTensor x = random_input(dtype, sizes, round % 4 == 0, rng);
-    for (int64_t j = 0; round % 5 == 0 && j < sizes[2]; ++j) testing::set_element(x, j, 0.0f);  // a row of zeros, if not transposed
+    for (int64_t j = 0; round % 5 == 0 && j < sizes[2]; ++j)
+      testing::set_element(x, j, 0.0f);  // a row of zeros, if not transposed
     OwnedTensor smooth(dtype, {sizes[2]});
     testing::fill_uniform(smooth, rng, 0, 2);
     DynamicQuantArgs args{.x = std::as_const(x).view()};
@@ -189,9 +205,11 @@ TEST(DynamicQuant, AgreesWithTheReference) {
     const DynamicQuantDesc desc = infer(args);
     std::vector<int8_t> y(static_cast<size_t>(desc.y.sizes.numel())), expected_y(y.size());
     std::vector<float> s(static_cast<size_t>(desc.scale.sizes.numel())), expected_s(s.size());
-    ref::dynamic_quant(args, TensorView(expected_y.data(), DType::kI8, desc.y.sizes), TensorView(expected_s.data(), DType::kF32, desc.scale.sizes));
+    ref::dynamic_quant(args, TensorView(expected_y.data(), DType::kI8, desc.y.sizes),
+                       TensorView(expected_s.data(), DType::kF32, desc.scale.sizes));
     for (auto& ctx : testing::all_contexts()) {
-      dynamic_quant(args, TensorView(y.data(), DType::kI8, desc.y.sizes), TensorView(s.data(), DType::kF32, desc.scale.sizes), ctx);
+      dynamic_quant(args, TensorView(y.data(), DType::kI8, desc.y.sizes),
+                    TensorView(s.data(), DType::kF32, desc.scale.sizes), ctx);
       ASSERT_EQ(y, expected_y) << "round " << round;
       for (size_t i = 0; i < s.size(); ++i) {
         ASSERT_TRUE(s[i] == expected_s[i] || (std::isnan(s[i]) && std::isnan(expected_s[i]))) << "round " << round;
@@ -207,7 +225,8 @@ TEST(DynamicQuant, ReproducesTheDocumentedExample) {
   int8_t y[9];
   float scale[3];
   ExecutionContext ctx(1);
-  dynamic_quant({.x = ConstTensorView(x, DType::kF16, {3, 3})}, TensorView(y, DType::kI8, {3, 3}), TensorView(scale, DType::kF32, {3}), ctx);
+  dynamic_quant({.x = ConstTensorView(x, DType::kF16, {3, 3})}, TensorView(y, DType::kI8, {3, 3}),
+                TensorView(scale, DType::kF32, {3}), ctx);
   EXPECT_EQ(std::vector<int>(y, y + 9), std::vector<int>({101, 52, 127, 115, 127, 16, 121, 88, 127}));
 }
 

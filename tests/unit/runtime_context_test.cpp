@@ -1,6 +1,4 @@
 // ExecutionContext: every task runs exactly once, on any number of threads, with any threads.
-#include "a8w8/context.h"
-
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -8,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "a8w8/context.h"
 #include "a8w8/status.h"
 
 namespace a8w8 {
