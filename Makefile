@@ -4,6 +4,7 @@
 #   CXX=...              the compiler of a first configuration
 #   TORCH_INDEX_URL=...  the package index to take torch, and only torch, from; pip's own setting if it is not given
 #   JOBS=...             parallel jobs (one a core)
+#   DEMO=--update-readme make demo also puts its table and picture into the README
 
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ help:  ## list the commands
 .PHONY: demo
 demo: $(RELEASE)/build.ninja  ## quantize a real model, run it, show what it costs and gains; sets up what is missing
 	@cmake --build --preset release --parallel $(JOBS) --target a8w8_torch $(call or_die,the op library does not build)
-	@$(VENV)/python examples/minilm/demo.py
+	@$(VENV)/python examples/minilm/demo.py $(DEMO)
 
 .PHONY: test
 test: build  ## build everything and run every test; sets up what is missing

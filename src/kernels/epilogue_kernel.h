@@ -31,12 +31,12 @@ struct EpilogueTile {
   int64_t ldo = 0;
 };
 
-using EpilogueFn = void (*)(const EpilogueTile& tile) noexcept;
+using EpilogueFn = void(const EpilogueTile& tile) noexcept;
 
 struct EpilogueKernel {
   const char* name;  // epilogue_<isa>
   IsaSet needs;
-  EpilogueFn run;
+  EpilogueFn* run;
 };
 
 }  // namespace a8w8

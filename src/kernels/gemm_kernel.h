@@ -34,38 +34,38 @@
 namespace a8w8 {
 
 // Packs `rows` <= mr rows of a (element (i, p) at a[i * row_stride + p * k_stride]) and writes row_init[0 .. mr-1].
-using PackAFn = void (*)(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
-                         int32_t* row_init) noexcept;
+using PackAFn = void(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
+                     int32_t* row_init) noexcept;
 
 // Packs `cols` <= nr columns of b (element (p, j) at b[p * k_stride + j * n_stride]). Fast for k_stride == 1 (a weight
 // stored n x k) and n_stride == 1 (stored k x n); any other strides work.
-using PackBFn = void (*)(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols,
-                         void* panel) noexcept;
+using PackBFn = void(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols,
+                     void* panel) noexcept;
 
 // For the whole mr x nr tile: c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b(p,j), or, where row_init is
 // null, the sum is added to c. k >= 1 need not be a multiple of kr; both panels are filled up to one.
-using GemmFn = void (*)(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
-                        int64_t ldc) noexcept;
+using GemmFn = void(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
+                    int64_t ldc) noexcept;
 
 struct GemmKernel {
   const char* name;  // gemm_<types>_<mr>x<nr>x<kr>_<isa>
   IsaSet needs;
   int mr, nr, kr;
   int a_bytes, b_bytes;  // bytes of a packed element
-  GemmFn run;
-  PackAFn pack_a;
-  PackBFn pack_b;
+  GemmFn* run;
+  PackAFn* pack_a;
+  PackBFn* pack_b;
 };
 
 // c[i * ldc + j] = sum over p < k of a[i * lda + p] * b[j * ldb + p], for i < m <= max_m, j < n.
-using DotFn = void (*)(int64_t m, int64_t n, int64_t k, const int8_t* a, int64_t lda, const int8_t* b, int64_t ldb,
-                       int32_t* c, int64_t ldc) noexcept;
+using DotFn = void(int64_t m, int64_t n, int64_t k, const int8_t* a, int64_t lda, const int8_t* b, int64_t ldb,
+                   int32_t* c, int64_t ldc) noexcept;
 
 struct DotKernel {
   const char* name;  // dot_<types>_<max_m>_<isa>
   IsaSet needs;
   int max_m;
-  DotFn run;
+  DotFn* run;
 };
 
 }  // namespace a8w8

@@ -21,10 +21,11 @@ struct QuantizeRow {
   bool divide = true;
   int8_t* out = nullptr;  // [n]
 };
-using QuantizeRowFn = void (*)(const QuantizeRow& row) noexcept;
+using QuantizeRowFn = void(const QuantizeRow& row) noexcept;
 
-// v[j] = x[j] (* smooth[j] where given); scale = max|v| / 127 (the NaN 0x7fc00000 if any v is NaN); out[j] = clamp(rint(v[j] / scale),
-// -128, 127). Returns scale. A row of zeros has scale 0 and gives zeros (0/0 is NaN, which becomes 0).
+// v[j] = x[j] (* smooth[j] where given); scale = max|v| / 127 (the NaN 0x7fc00000 if any v is NaN); out[j] =
+// clamp(rint(v[j] / scale), -128, 127). Returns scale. A row of zeros has scale 0 and gives zeros (0/0 is NaN, which
+// becomes 0).
 struct DynamicQuantRow {
   const void* x = nullptr;
   DType x_dtype = DType::kF32;
@@ -32,13 +33,13 @@ struct DynamicQuantRow {
   const float* smooth = nullptr;  // [n] or null
   int8_t* out = nullptr;          // [n]
 };
-using DynamicQuantRowFn = float (*)(const DynamicQuantRow& row) noexcept;
+using DynamicQuantRowFn = float(const DynamicQuantRow& row) noexcept;
 
 struct QuantizeKernel {
   const char* name;  // quantize_<isa>
   IsaSet needs;
-  QuantizeRowFn quantize_row;
-  DynamicQuantRowFn dynamic_quant_row;
+  QuantizeRowFn* quantize_row;
+  DynamicQuantRowFn* dynamic_quant_row;
 };
 
 }  // namespace a8w8

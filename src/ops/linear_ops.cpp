@@ -23,28 +23,46 @@ GemmProblem lower_problem(const ConstTensorView& x, const ConstTensorView& weigh
   return p;
 }
 
-// Where everything lies in the scratch of one call.
-struct Buffers {
-  Buffers(const ConstTensorView& x, const GemmProblem& p, const Plan& plan) : copies_x(!has_dense_rows(x)) {
-    x_q = layout.add<int8_t>(p.m * p.k);
-    row_scale = layout.add<float>(p.m);
-    scale = layout.add<float>(p.n);
-    words = layout.add<int64_t>(p.n);
-    bias = layout.add<int32_t>(p.n);  // int32 or float32, both four bytes
-    x_copy = layout.add<std::byte>(copies_x ? x.numel() * static_cast<int64_t>(dtype_size(x.dtype)) : 0);
-    run = layout.add<std::byte>(static_cast<int64_t>(plan.scratch_bytes()));
+// What both forms share: the problem, its plan, and where everything lies in the context's scratch. The caller fills
+// x_q, scale and, where it has them, row_scale or a bias.
+class LinearCall {
+ public:
+  LinearCall(const ConstTensorView& x, const ConstTensorView& weight, const TensorView& out, ExecutionContext& ctx)
+      : x_(x), ctx_(ctx), problem_(lower_problem(x, weight)) {
+    plan_ = make_plan(problem_, choose_kernels(ctx.isas()), ctx.num_threads());
+    const int64_t m = problem_.m, n = problem_.n;
+    const int64_t copied_bytes = has_dense_rows(x) ? 0 : x.numel() * static_cast<int64_t>(dtype_size(x.dtype));
+    ScratchLayout layout;
+    const size_t x_q_at = layout.add<int8_t>(m * problem_.k), row_scale_at = layout.add<float>(m);
+    const size_t scale_at = layout.add<float>(n), words_at = layout.add<int64_t>(n);
+    const size_t copy_at = layout.add<std::byte>(copied_bytes);
+    const size_t run_at = layout.add<std::byte>(static_cast<int64_t>(plan_.scratch_bytes()));
+
+    std::byte* const base = ctx.scratch(layout.bytes());
+    x_q = ScratchLayout::at<int8_t>(base, x_q_at), row_scale = ScratchLayout::at<float>(base, row_scale_at);
+    scale = ScratchLayout::at<float>(base, scale_at), words = base + words_at;
+    run_scratch_ = base + run_at;
+    if (copied_bytes > 0) x_ = copy_dense(x, base + copy_at);
+    problem_.a = x_q;
+    epilogue.scale = scale;
+    epilogue.out_dtype = out.dtype, epilogue.out = out.data;
   }
 
-  template <class T>
-  T* at(size_t offset) const {
-    return ScratchLayout::at<T>(base, offset);
-  }
-  ConstTensorView dense(const ConstTensorView& x) const { return copies_x ? copy_dense(x, base + x_copy) : x; }
+  const ConstTensorView& x() const { return x_; }  // with dense rows
+  void run(const char* op) const { execute(op, plan_, problem_, epilogue, run_scratch_, ctx_); }
 
-  ScratchLayout layout;
-  bool copies_x;
-  size_t x_q, row_scale, scale, words, bias, x_copy, run;
-  std::byte* base = nullptr;
+  int8_t* x_q = nullptr;       // (m, k)
+  float* row_scale = nullptr;  // (m)
+  float* scale = nullptr;      // (n)
+  std::byte* words = nullptr;  // n times eight bytes, for what else a form needs per column
+  EpilogueDesc epilogue;
+
+ private:
+  ConstTensorView x_;
+  ExecutionContext& ctx_;
+  GemmProblem problem_;
+  Plan plan_;
+  std::byte* run_scratch_ = nullptr;
 };
 
 // deq_scale as float32: a float as it is; of an int64 the low 32 bits, which serves the checkpoints' plain form and
@@ -69,27 +87,16 @@ void linear_dynamic(const LinearDynamicArgs& args, const TensorView& out, Execut
   throw_if_error(check_output("linear_dynamic", "out", out, desc));
   if (args.x.numel() == 0) return;
 
-  GemmProblem problem = lower_problem(args.x, args.weight);
-  const Plan plan = make_plan(problem, choose_kernels(ctx.isas()), ctx.num_threads());
-  Buffers buffers(args.x, problem, plan);
-  buffers.base = ctx.scratch(buffers.layout.bytes());
-
-  int8_t* const x_q = buffers.at<int8_t>(buffers.x_q);
-  float* const row_scale = buffers.at<float>(buffers.row_scale);
-  float* const scale = buffers.at<float>(buffers.scale);
-  dynamic_quant_rows(buffers.dense(args.x), nullptr, x_q, row_scale, ctx);
-  read_floats(args.weight_scale, scale);
-
-  EpilogueDesc epilogue;
-  epilogue.scale = scale, epilogue.row_scale = row_scale;
-  epilogue.out_dtype = desc.dtype, epilogue.out = out.data;
+  LinearCall call(args.x, args.weight, out, ctx);
+  dynamic_quant_rows(call.x(), nullptr, call.x_q, call.row_scale, ctx);
+  call.epilogue.row_scale = call.row_scale;
+  read_floats(args.weight_scale, call.scale);
   if (args.bias) {
-    float* const bias = buffers.at<float>(buffers.bias);
+    float* const bias = reinterpret_cast<float*>(call.words);
     read_floats(*args.bias, bias);
-    epilogue.bias_f32 = bias;
+    call.epilogue.bias_f32 = bias;
   }
-  problem.a = x_q;
-  execute("linear_dynamic", plan, problem, epilogue, buffers.base + buffers.run, ctx);
+  call.run("linear_dynamic");
 }
 
 void linear_static(const LinearStaticArgs& args, const TensorView& out, ExecutionContext& ctx) {
@@ -98,29 +105,18 @@ void linear_static(const LinearStaticArgs& args, const TensorView& out, Executio
   throw_if_error(check_output("linear_static", "out", out, desc));
   if (args.x.numel() == 0) return;
 
-  GemmProblem problem = lower_problem(args.x, args.weight);
-  const Plan plan = make_plan(problem, choose_kernels(ctx.isas()), ctx.num_threads());
-  Buffers buffers(args.x, problem, plan);
-  buffers.base = ctx.scratch(buffers.layout.bytes());
-
-  int8_t* const x_q = buffers.at<int8_t>(buffers.x_q);
-  float* const scale = buffers.at<float>(buffers.scale);
+  LinearCall call(args.x, args.weight, out, ctx);
   const float input_scale = read_float(args.input_scale), input_offset = read_float(args.input_offset);
   StaticScales scales;
   scales.scale = &input_scale, scales.zero_point = &input_offset;
-  quantize_rows(buffers.dense(args.x), scales, x_q, ctx);
-  read_deq_scale(args.deq_scale, buffers.at<int64_t>(buffers.words), scale);
-
-  EpilogueDesc epilogue;
-  epilogue.scale = scale;
-  epilogue.out_dtype = desc.dtype, epilogue.out = out.data;
+  quantize_rows(call.x(), scales, call.x_q, ctx);
+  read_deq_scale(args.deq_scale, reinterpret_cast<int64_t*>(call.words), call.scale);
   if (args.quant_bias) {
-    int32_t* const bias = buffers.at<int32_t>(buffers.bias);
+    int32_t* const bias = reinterpret_cast<int32_t*>(call.words);  // the packed scales are read
     read_ints(*args.quant_bias, bias);
-    epilogue.bias_i32 = bias;
+    call.epilogue.bias_i32 = bias;
   }
-  problem.a = x_q;
-  execute("linear_static", plan, problem, epilogue, buffers.base + buffers.run, ctx);
+  call.run("linear_static");
 }
 
 }  // namespace a8w8

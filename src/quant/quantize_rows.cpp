@@ -34,7 +34,7 @@ int64_t index_along(const Dims& sizes, int axis, int64_t row) {
 void quantize_rows(const ConstTensorView& x, const StaticScales& scales, int8_t* out, ExecutionContext& ctx) {
   const int64_t length = x.sizes[-1];
   if (x.numel() == 0) return;
-  const QuantizeRowFn run = select_quantize(ctx.isas()).quantize_row;
+  QuantizeRowFn* const run = select_quantize(ctx.isas()).quantize_row;
   for_rows(x, ctx, [&](int64_t r) {
     const int64_t at = scales.by_row ? index_along(x.sizes, scales.axis, r) : 0;
     QuantizeRow row;
@@ -50,7 +50,7 @@ void quantize_rows(const ConstTensorView& x, const StaticScales& scales, int8_t*
 void dynamic_quant_rows(const ConstTensorView& x, const float* smooth, int8_t* y, float* scale, ExecutionContext& ctx) {
   const int64_t length = x.sizes[-1];
   if (x.numel() == 0) return;
-  const DynamicQuantRowFn run = select_quantize(ctx.isas()).dynamic_quant_row;
+  DynamicQuantRowFn* const run = select_quantize(ctx.isas()).dynamic_quant_row;
   for_rows(x, ctx, [&](int64_t r) { scale[r] = run({row_pointer(x, r), x.dtype, length, smooth, y + r * length}); });
 }
 

@@ -2,15 +2,17 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <functional>
 #include <string>
 
 #include "a8w8/context.h"
 #include "a8w8/isa.h"
 #include "a8w8/status.h"
+#include "support/refusal.h"
 
 namespace a8w8 {
 namespace {
+
+using testing::refusal;
 
 class EnvironmentTest : public ::testing::Test {
  protected:
@@ -19,15 +21,6 @@ class EnvironmentTest : public ::testing::Test {
     unsetenv("A8W8_NUM_THREADS");
   }
 };
-
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "accepted";
-}
 
 TEST(Isa, NamesRoundTrip) {
   for (int i = 0; i < kIsaCount; ++i) EXPECT_EQ(parse_isa(isa_name(static_cast<Isa>(i))), static_cast<Isa>(i));

@@ -5,7 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <vector>
 
 #include "a8w8/context.h"
@@ -15,12 +14,14 @@
 #include "ref/element.h"
 #include "ref/reference.h"
 #include "support/contexts.h"
+#include "support/refusal.h"
 #include "support/tensors.h"
 
 namespace a8w8 {
 namespace {
 
 using testing::OwnedTensor;
+using testing::refusal;
 using testing::Rng;
 
 constexpr DType kFloatTypes[] = {DType::kF32, DType::kF16, DType::kBF16};
@@ -139,15 +140,6 @@ TEST(LinearDynamic, RowOfZerosGivesTheBias) {
                  TensorView(y, DType::kF32, {2}), ctx);
   EXPECT_EQ(y[0], 1.5f);
   EXPECT_EQ(y[1], -2.0f);
-}
-
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "accepted";
 }
 
 TEST(LinearOps, Refusals) {

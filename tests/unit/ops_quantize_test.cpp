@@ -3,7 +3,6 @@
 
 #include <bit>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <vector>
 
@@ -13,24 +12,17 @@
 #include "a8w8/status.h"
 #include "ref/reference.h"
 #include "support/contexts.h"
+#include "support/refusal.h"
 #include "support/tensors.h"
 
 namespace a8w8 {
 namespace {
 
 using testing::OwnedTensor;
+using testing::refusal;
 using testing::Rng;
 
 constexpr DType kFloatTypes[] = {DType::kF32, DType::kF16, DType::kBF16};
-
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "accepted";
-}
 
 TEST(QuantParam, ReproducesTheDocumentedWords) {
   for (int64_t word :
