@@ -85,6 +85,9 @@ void linear_dynamic(const LinearDynamicArgs& args, const TensorView& out, Execut
   TensorDesc desc;
   throw_if_error(check_linear_dynamic(args, desc));
   throw_if_error(check_output("linear_dynamic", "out", out, desc));
+  throw_if_error(check_readable(
+      "linear_dynamic",
+      {{"x", args.x}, {"weight", args.weight}, {"weight_scale", args.weight_scale}, {"bias", args.bias}}));
   if (args.x.numel() == 0) return;
 
   LinearCall call(args.x, args.weight, out, ctx);
@@ -103,6 +106,12 @@ void linear_static(const LinearStaticArgs& args, const TensorView& out, Executio
   TensorDesc desc;
   throw_if_error(check_linear_static(args, desc));
   throw_if_error(check_output("linear_static", "out", out, desc));
+  throw_if_error(check_readable("linear_static", {{"x", args.x},
+                                                  {"input_scale", args.input_scale},
+                                                  {"input_offset", args.input_offset},
+                                                  {"weight", args.weight},
+                                                  {"deq_scale", args.deq_scale},
+                                                  {"quant_bias", args.quant_bias}}));
   if (args.x.numel() == 0) return;
 
   LinearCall call(args.x, args.weight, out, ctx);

@@ -142,6 +142,12 @@ void quant_matmul(const QuantMatmulArgs& args, const TensorView& out, ExecutionC
   TensorDesc desc;
   throw_if_error(check_quant_matmul(args, product, desc));
   throw_if_error(check_output("npu_quant_matmul", "out", out, desc));
+  throw_if_error(check_readable("npu_quant_matmul", {{"x1", args.x1},
+                                                     {"x2", args.x2},
+                                                     {"scale", args.scale},
+                                                     {"offset", args.offset},
+                                                     {"pertoken_scale", args.pertoken_scale},
+                                                     {"bias", args.bias}}));
 
   GemmProblem problem = lower_problem(args, desc.sizes);
   const bool one_bias = !args.bias || args.bias->numel() == problem.n;

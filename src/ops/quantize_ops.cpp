@@ -41,6 +41,8 @@ void quantize(const QuantizeArgs& args, const TensorView& out, ExecutionContext&
   TensorDesc desc;
   throw_if_error(check_quantize(args, product, desc));
   throw_if_error(check_output("npu_quantize", "out", out, desc));
+  throw_if_error(
+      check_readable("npu_quantize", {{"x", args.x}, {"scales", args.scales}, {"zero_points", args.zero_points}}));
   if (args.x.numel() == 0) return;
 
   const int axis = quantize_axis(args);
@@ -82,6 +84,7 @@ void dynamic_quant(const DynamicQuantArgs& args, const TensorView& y, const Tens
   throw_if_error(check_dynamic_quant(args, desc));
   throw_if_error(check_output("npu_dynamic_quant", "y", y, desc.y));
   throw_if_error(check_output("npu_dynamic_quant", "scale", scale, desc.scale));
+  throw_if_error(check_readable("npu_dynamic_quant", {{"input", args.x}, {"smooth_scales", args.smooth_scales}}));
 
   const bool copy = !has_dense_rows(args.x);
   ScratchLayout layout;

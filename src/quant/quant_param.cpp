@@ -43,6 +43,7 @@ void trans_quant_param(const TransQuantParamArgs& args, const TensorView& out) {
   TensorDesc desc;
   throw_if_error(check_trans_quant_param(args, desc));
   throw_if_error(check_output("npu_trans_quant_param", "out", out, desc));
+  throw_if_error(check_readable("npu_trans_quant_param", {{"scale", args.scale}, {"offset", args.offset}}));
   std::vector<float> scale(args.scale.numel()), offset(args.offset ? args.offset->numel() : 1, 0.0f);
   read_floats(args.scale, scale.data());
   if (args.offset) read_floats(*args.offset, offset.data());

@@ -30,6 +30,22 @@ Status check_vector(const char* op, const char* operand, const ConstTensorView& 
                  what, ",) with ", what, " = ", length);
 }
 
+Status check_readable(const char* op, std::initializer_list<NamedOperand> operands) {
+  for (const NamedOperand& operand : operands) {
+    if (operand.view == nullptr) continue;
+    for (int64_t size : operand.view->sizes) {
+      if (size < 0) {
+        return invalid(op, ": ", operand.name, " has shape ", operand.view->sizes.str(),
+                       "; sizes must not be negative");
+      }
+    }
+    if (operand.view->data == nullptr && operand.view->numel() > 0) {
+      return invalid(op, ": ", operand.name, " has no data (null pointer)");
+    }
+  }
+  return fine();
+}
+
 Status check_output(const char* op, const char* operand, const TensorView& out, const TensorDesc& desc) {
   if (out.dtype != desc.dtype || !(out.sizes == desc.sizes)) {
     return invalid(op, ": ", operand, " is ", dtype_name(out.dtype), " ", out.sizes.str(), ", but the result is ",

@@ -2,6 +2,7 @@
 // rule.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -28,6 +29,17 @@ Status check_vector(const char* op, const char* operand, const ConstTensorView& 
                     bool allow_one = true);
 // The result must be what infer() says, and contiguous.
 Status check_output(const char* op, const char* operand, const TensorView& out, const TensorDesc& desc);
+
+// Operands that are about to be read: no negative size, and data wherever there are elements. Shapes alone, without
+// data, are enough for infer().
+struct NamedOperand {
+  NamedOperand(const char* name, const ConstTensorView& view) : name(name), view(&view) {}
+  NamedOperand(const char* name, const std::optional<ConstTensorView>& view)
+      : name(name), view(view ? &*view : nullptr) {}
+  const char* name;
+  const ConstTensorView* view;  // null if absent
+};
+Status check_readable(const char* op, std::initializer_list<NamedOperand> operands);
 
 inline constexpr DTypeSet kFloats = DType::kF32 | DType::kF16 | DType::kBF16;
 

@@ -7,6 +7,7 @@
 #include "a8w8/context.h"
 #include "a8w8/quant_matmul.h"
 #include "a8w8/status.h"
+#include "support/refusal.h"
 #include "support/tensors.h"
 
 namespace a8w8 {
@@ -109,13 +110,8 @@ TEST(Run, RefusesAnOutputOfTheWrongShapeDtypeOrStrides) {
       out(DType::kBF16, {5, 6});
   const QuantMatmulArgs args{.x1 = x1.view(), .x2 = x2.view(), .scale = scale.view(), .output_dtype = DType::kBF16};
   ExecutionContext ctx(1);
-  const auto refusal = [&](const TensorView& to) -> std::string {
-    try {
-      quant_matmul(args, to, ctx, Product::kAtlasA2);
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "accepted";
+  const auto refusal = [&](const TensorView& to) {
+    return testing::refusal([&] { quant_matmul(args, to, ctx, Product::kAtlasA2); });
   };
   EXPECT_EQ(refusal(out.view()), "accepted");
   EXPECT_EQ(refusal(TensorView(out.data<void>(), DType::kF16, {5, 6})),
@@ -123,6 +119,17 @@ TEST(Run, RefusesAnOutputOfTheWrongShapeDtypeOrStrides) {
   EXPECT_EQ(refusal(TensorView(out.data<void>(), DType::kBF16, {6, 5}).transposed()),
             "npu_quant_matmul: out has strides (1, 5), but must be contiguous: (6, 1)");
   EXPECT_EQ(refusal(TensorView(nullptr, DType::kBF16, {5, 6})), "npu_quant_matmul: out has no data (null pointer)");
+}
+
+TEST(Run, RefusesOperandsWithoutData) {
+  testing::OwnedTensor x1(DType::kI8, {5, 8}), scale(DType::kF32, {6}), out(DType::kBF16, {5, 6});
+  const ConstTensorView nowhere(nullptr, DType::kI8, {8, 6}), negative(x1.data<void>(), DType::kI8, {-8, -6});
+  ExecutionContext ctx(1);
+  QuantMatmulArgs args{.x1 = x1.view(), .x2 = nowhere, .scale = scale.view(), .output_dtype = DType::kBF16};
+  const auto run = [&] { quant_matmul(args, out.view(), ctx, Product::kAtlasA2); };
+  EXPECT_EQ(testing::refusal(run), "npu_quant_matmul: x2 has no data (null pointer)");
+  args.x2 = negative;
+  EXPECT_NE(testing::refusal(run), "accepted");
 }
 
 }  // namespace
