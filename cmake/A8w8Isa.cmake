@@ -8,8 +8,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(A8W8_ISAS scalar avx2 avx512_vnni)
   set(A8W8_ISA_FLAGS_avx2 -mavx2 -mf16c)
   set(A8W8_ISA_FLAGS_avx512_vnni -mavx2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
-      -mprefer-vector-width=512
-      -Wno-uninitialized -Wno-maybe-uninitialized)  # GCC PR105593: its own _mm512_undefined_* trip them
+      -mprefer-vector-width=512)
 else()
   set(A8W8_ISAS scalar)
 endif()
@@ -22,6 +21,9 @@ function(a8w8_isa_kernels)
     add_library(a8w8_kernels_${isa} OBJECT ${sources})
     a8w8_compile_options(a8w8_kernels_${isa})
     target_compile_options(a8w8_kernels_${isa} PRIVATE ${A8W8_ISA_FLAGS_${isa}})
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # PR105593: GCC's own _mm512_undefined_* trip these warnings
+      target_compile_options(a8w8_kernels_${isa} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
+    endif()
     target_link_libraries(a8w8_kernels_${isa} PUBLIC a8w8_kernels)
     string(TOUPPER ${isa} upper)
     target_compile_definitions(a8w8_kernels PRIVATE A8W8_HAVE_${upper}=1)
