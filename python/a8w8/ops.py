@@ -10,33 +10,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# The numbers by which the schemas of the npu ops name dtypes (c10::ScalarType).
-_SCALAR_TYPES = {
-    torch.uint8: 0,
-    torch.int8: 1,
-    torch.int16: 2,
-    torch.int32: 3,
-    torch.int64: 4,
-    torch.float16: 5,
-    torch.float32: 6,
-    torch.float64: 7,
-    torch.bool: 11,
-    torch.qint8: 12,
-    torch.quint8: 13,
-    torch.qint32: 14,
-    torch.bfloat16: 15,
-    torch.quint4x2: 16,
-}
-
-
-def _scalar_type(dtype: torch.dtype | int | None) -> int | None:
-    if not isinstance(dtype, torch.dtype):
-        return dtype
-    if dtype not in _SCALAR_TYPES:
-        allowed = ", ".join(str(known) for known in _SCALAR_TYPES)
-        raise RuntimeError(f"dtype is {dtype}, which the npu ops have no number for; allowed: {allowed}")
-    return _SCALAR_TYPES[dtype]
-
 
 def quant_matmul(
     x1: Tensor,
@@ -76,7 +49,7 @@ def quant_matmul(
         offset=offset,
         pertoken_scale=pertoken_scale,
         bias=bias,
-        output_dtype=_scalar_type(output_dtype),
+        output_dtype=output_dtype,
         group_sizes=group_sizes,
     )
 
@@ -121,7 +94,7 @@ def quantize(
     Returns:
         int8, uint8 or int32 of the shape of x.
     """
-    return torch.ops.npu.npu_quantize(x, scales, zero_points, _scalar_type(dtype), axis, div_mode)
+    return torch.ops.npu.npu_quantize(x, scales, zero_points, dtype, axis, div_mode)
 
 
 def dynamic_quant(x: Tensor, *, smooth_scales: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@
 
 namespace a8w8 {
 
-constexpr int64_t round_down(int64_t a, int64_t b) { return a / b * b; }
 constexpr size_t align_bytes(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
 
 // One panel of mr rows of a: the packed rows, then mr row corrections.
