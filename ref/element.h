@@ -27,6 +27,18 @@ T get(const ConstTensorView& v, const Dims& index) {
 // A 1-D vector of length 1 stands for all positions.
 inline Dims broadcast(const ConstTensorView& v, int64_t i) { return Dims({v.sizes[0] == 1 ? 0 : i}); }
 
+// Nibble j of the word at `index`: four bits, two's complement.
+inline int32_t get_int4(const ConstTensorView& words, const Dims& index, int64_t j) {
+  const int64_t nibble = (static_cast<int64_t>(get<int32_t>(words, index)) >> (4 * j)) & 15;
+  return static_cast<int32_t>(nibble < 8 ? nibble : nibble - 16);
+}
+
+// Sets nibble j of a word.
+inline void set_int4(int32_t& word, int64_t j, int64_t value) {
+  const uint32_t mask = 15u << (4 * j);
+  word = static_cast<int32_t>((static_cast<uint32_t>(word) & ~mask) | (static_cast<uint32_t>(value) << (4 * j) & mask));
+}
+
 // float16 by its definition: sign, 5 exponent bits of bias 15, 10 mantissa bits.
 inline float from_half(uint16_t h) {
   const int exponent = (h >> 10) & 31, mantissa = h & 1023;

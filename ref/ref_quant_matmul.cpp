@@ -57,19 +57,51 @@ void store(const QuantMatmulArgs& args, const Dims& at, int32_t acc, void* out, 
   static_cast<uint16_t*>(out)[i] = args.output_dtype == DType::kF16 ? to_half(y) : to_bfloat16(y);
 }
 
+// Elements of x1 (row, p) and x2 (p, col): int8, or four bits of a word.
+int32_t x1_element(const QuantMatmulArgs& args, const Dims& at, int64_t p) {
+  if (args.x1.dtype == DType::kI8) return get<int8_t>(args.x1, operand_index(args.x1, at, at[-2], p));
+  return get_int4(args.x1, operand_index(args.x1, at, at[-2], p / 8), p % 8);
+}
+
+int32_t x2_element(const QuantMatmulArgs& args, const Dims& at, int64_t p) {
+  if (args.x2.dtype == DType::kI8) return get<int8_t>(args.x2, operand_index(args.x2, at, p, at[-1]));
+  const bool words_along_k = args.x1.sizes[-1] == args.x2.sizes[-2];
+  return words_along_k ? get_int4(args.x2, Dims({p / 8, at[-1]}), p % 8)
+                       : get_int4(args.x2, Dims({p, at[-1] / 8}), at[-1] % 8);
+}
+
+int64_t size_k(const QuantMatmulArgs& args) { return args.x1.sizes[-1] * (args.x1.dtype == DType::kI8 ? 1 : 8); }
+
+// Scales and zero points for each group of k: sums of groups are scaled and added up in group order.
+void store_grouped(const QuantMatmulArgs& args, const Dims& at, void* out, int64_t i) {
+  const int64_t group = args.group_sizes[2];
+  float y = 0;
+  for (int64_t g = 0; g < size_k(args) / group; ++g) {
+    const int64_t zero = static_cast<int64_t>(get_float(*args.offset, Dims({g, at[-1]})));
+    int64_t sum = 0;
+    for (int64_t p = g * group; p < (g + 1) * group; ++p)
+      sum += x1_element(args, at, p) * (x2_element(args, at, p) - zero);
+    y = y + static_cast<float>(sum) * get<float>(args.scale, Dims({g, at[-1]}));
+  }
+  const ConstTensorView& per_row = *args.pertoken_scale;
+  y = y * get<float>(per_row, per_row.rank() == 1 ? Dims({at[-2]}) : Dims({at[-2], 0}));
+  static_cast<uint16_t*>(out)[i] = args.output_dtype == DType::kF16 ? to_half(y) : to_bfloat16(y);
+}
+
 }  // namespace
 
 void quant_matmul(const QuantMatmulArgs& args, const TensorView& out) {
-  const int64_t k = args.x1.sizes[-1];
+  const bool grouped = args.group_sizes.rank() == 3 && args.group_sizes[2] > 1;
   for (int64_t i = 0; i < out.numel(); ++i) {
     Dims at = out.sizes;
     for (int64_t d = out.rank() - 1, rest = i; d >= 0; --d) at[d] = rest % out.sizes[d], rest /= out.sizes[d];
-    uint32_t acc = 0;  // unsigned: int32 arithmetic that wraps
-    for (int64_t p = 0; p < k; ++p) {
-      const int32_t a = get<int8_t>(args.x1, operand_index(args.x1, at, at[-2], p));
-      const int32_t b = get<int8_t>(args.x2, operand_index(args.x2, at, p, at[-1]));
-      acc += static_cast<uint32_t>(a * b);
+    if (grouped) {
+      store_grouped(args, at, out.data, i);
+      continue;
     }
+    uint32_t acc = 0;  // unsigned: int32 arithmetic that wraps
+    for (int64_t p = 0; p < size_k(args); ++p)
+      acc += static_cast<uint32_t>(x1_element(args, at, p) * x2_element(args, at, p));
     if (args.bias && args.bias->dtype == DType::kI32) {
       acc += static_cast<uint32_t>(get<int32_t>(*args.bias, bias_index(*args.bias, at)));
     }

@@ -60,21 +60,38 @@ void quantize(const QuantizeArgs& args, const TensorView& out) {
   const int rank = args.x.rank();
   const int last = rank - 1;
   const int axis = args.div_mode ? static_cast<int>((args.axis + rank) % rank) : args.axis == -2 ? rank - 2 : last;
-  for (int64_t i = 0; i < out.numel(); ++i) {
-    const Dims at = unravel(i, out.sizes);
+  for (int64_t i = 0; i < args.x.numel(); ++i) {
+    const Dims at = unravel(i, args.x.sizes);
     const float x = get_float(args.x, at), s = along(args.scales, at, axis);
     float y = args.div_mode ? x / s : x * s;
     if (args.zero_points) y = y + along(*args.zero_points, at, axis);
-    store(args.dtype, y, out.data, i);
+    if (args.int4) {
+      set_int4(static_cast<int32_t*>(out.data)[i / 8], i % 8, rint_saturate(y, -8, 7));
+    } else {
+      store(args.dtype, y, out.data, i);
+    }
   }
 }
 
+namespace {
+
+// smooth_scales[j], or with groups the element of the first group that ends after `row`.
+float smooth_scale(const DynamicQuantArgs& args, int64_t row, int64_t j) {
+  if (!args.group_index) return get_float(*args.smooth_scales, Dims({j}));
+  int64_t e = 0;
+  while (get<int32_t>(*args.group_index, Dims({e})) <= row) ++e;
+  return get_float(*args.smooth_scales, Dims({e, j}));
+}
+
+}  // namespace
+
 void dynamic_quant(const DynamicQuantArgs& args, const TensorView& y, const TensorView& scale) {
   const int64_t h = args.x.sizes[-1];
+  const int64_t top = args.int4 ? 7 : 127;
   for (int64_t row = 0; row < scale.numel(); ++row) {
     const auto value = [&](int64_t j) {
       const float x = get_float(args.x, unravel(row * h + j, args.x.sizes));
-      return args.smooth_scales ? x * get_float(*args.smooth_scales, Dims({j})) : x;
+      return args.smooth_scales ? x * smooth_scale(args, row, j) : x;
     };
     float largest = 0;
     for (int64_t j = 0; j < h; ++j) {
@@ -82,10 +99,15 @@ void dynamic_quant(const DynamicQuantArgs& args, const TensorView& y, const Tens
       if (v > largest || std::isnan(v)) largest = v;
       if (std::isnan(v)) break;
     }
-    const float s = largest / 127.0f;
+    const float s = largest / static_cast<float>(top);
     static_cast<float*>(scale.data)[row] = s;
     for (int64_t j = 0; j < h; ++j) {
-      static_cast<int8_t*>(y.data)[row * h + j] = static_cast<int8_t>(rint_saturate(value(j) / s, -128, 127));
+      const int64_t q = rint_saturate(value(j) / s, -top - 1, top), i = row * h + j;
+      if (args.int4) {
+        set_int4(static_cast<int32_t*>(y.data)[i / 8], i % 8, q);
+      } else {
+        static_cast<int8_t*>(y.data)[i] = static_cast<int8_t>(q);
+      }
     }
   }
 }

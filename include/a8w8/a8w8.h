@@ -11,6 +11,7 @@
 #include "a8w8/checkpoint.h"
 #include "a8w8/context.h"
 #include "a8w8/dtype.h"
+#include "a8w8/format.h"
 #include "a8w8/half.h"
 #include "a8w8/isa.h"
 #include "a8w8/kernels.h"

@@ -1,4 +1,4 @@
-// npu_quantize and npu_dynamic_quant: floats to int8, with scales given or found row by row.
+// npu_quantize and npu_dynamic_quant: floats to int8 or int4, with scales given or found row by row.
 //
 //   std::vector<int8_t> q(m * k);
 //   std::vector<float> scale(m);
@@ -21,6 +21,8 @@ struct QuantizeArgs {
                            // x.rank() dimensions that are 1 except for the axis
   std::optional<ConstTensorView> zero_points = std::nullopt;  // shaped like scales; int8, uint8, int32 or a float dtype
   DType dtype = DType::kI8;                                   // int8; with div_mode also uint8 and int32
+  bool int4 =
+      false;  // -8 .. 7, eight in an int32 word (format.h), last dimension / 8; dtype is not read. div_mode false
   int64_t axis =
       1;  // div_mode: -rank .. rank - 1; else -2 (not Atlas inference), and all others mean the last dimension
   bool div_mode =
@@ -35,16 +37,20 @@ void quantize(const QuantizeArgs& args, const TensorView& out, ExecutionContext&
 
 struct DynamicQuantArgs {
   ConstTensorView x;  // float32, float16, bfloat16; 2 to 8 dimensions (..., h), any strides
-  std::optional<ConstTensorView> smooth_scales = std::nullopt;  // (h,) of x's dtype
+  std::optional<ConstTensorView> smooth_scales = std::nullopt;  // (h,) of x's dtype; with group_index (E, h)
+  // int32 (E,), not decreasing, the last one the number of rows of x flattened to (rows, h): row e of smooth_scales
+  // belongs to rows group_index[e - 1] .. group_index[e] - 1.
+  std::optional<ConstTensorView> group_index = std::nullopt;
+  bool int4 = false;  // y is packed int4, eight in an int32 word; h is a multiple of 8
 };
 
 struct DynamicQuantDesc {
-  TensorDesc y;      // int8, x's shape
+  TensorDesc y;      // int8, x's shape; or int32, the last dimension / 8
   TensorDesc scale;  // float32, x's shape without the last dimension
 };
 
-// scale = max|x * smooth| / 127 along the last dimension, y = clamp(rint(x * smooth / scale), -128, 127). A row of
-// zeros has scale 0 and y 0.
+// scale = max|x * smooth| / 127 along the last dimension, y = clamp(rint(x * smooth / scale), -128, 127); for int4 / 7
+// and -8 .. 7. A row of zeros has scale 0 and y 0.
 DynamicQuantDesc infer(const DynamicQuantArgs& args);
 void dynamic_quant(const DynamicQuantArgs& args, const TensorView& y, const TensorView& scale, ExecutionContext& ctx);
 

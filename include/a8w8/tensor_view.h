@@ -1,5 +1,7 @@
 // Non-owning views of tensors: pointer, dtype, sizes and strides. Strides count elements and may be anything: a
 // transposed weight is a view with its last two sizes and strides exchanged, a broadcast dimension has stride 0.
+// Bytes in another order than strides can say have a format (format.h); sizes and strides are then those of the logical
+// tensor.
 //
 //   std::vector<int8_t> w(n * k);
 //   ConstTensorView weight(w.data(), DType::kI8, {n, k});   // row-major
@@ -40,6 +42,12 @@ class Dims {
 
 Dims contiguous_strides(const Dims& sizes);
 
+// How the elements of the last two dimensions are ordered in memory.
+enum class Format : uint8_t {
+  kND,         // as the strides say
+  kFractalNz,  // FRACTAL_NZ blocks of a row-major tensor, or of one whose transposed view this is (format.h)
+};
+
 // Shape and dtype of a result that does not exist yet.
 struct TensorDesc {
   DType dtype = DType::kF32;
@@ -54,6 +62,7 @@ struct BasicTensorView {
   DType dtype = DType::kF32;
   Dims sizes;
   Dims strides;
+  Format format = Format::kND;
 
   BasicTensorView() = default;
   BasicTensorView(Pointer data, DType dtype, const Dims& sizes)
@@ -61,7 +70,9 @@ struct BasicTensorView {
   BasicTensorView(Pointer data, DType dtype, const Dims& sizes, const Dims& strides)
       : data(data), dtype(dtype), sizes(sizes), strides(strides) {}
   template <class Other>
-  BasicTensorView(const BasicTensorView<Other>& o) : BasicTensorView(o.data, o.dtype, o.sizes, o.strides) {}
+  BasicTensorView(const BasicTensorView<Other>& o) : BasicTensorView(o.data, o.dtype, o.sizes, o.strides) {
+    format = o.format;
+  }
 
   int rank() const { return sizes.rank(); }
   int64_t numel() const { return sizes.numel(); }

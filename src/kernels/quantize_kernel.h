@@ -10,7 +10,7 @@
 
 namespace a8w8 {
 
-// out[j] = clamp(rint(x[j] / scale[j] + zero_point[j]), -128, 127), or x[j] * scale[j] where divide is false.
+// out[j] = clamp(rint(x[j] / scale[j] + zero_point[j]), lo, hi), or x[j] * scale[j] where divide is false.
 struct QuantizeRow {
   const void* x = nullptr;
   DType x_dtype = DType::kF32;  // float32, float16, bfloat16
@@ -19,18 +19,20 @@ struct QuantizeRow {
   const float* zero_point = nullptr;  // likewise, or null for no addition
   bool per_element = false;
   bool divide = true;
-  int8_t* out = nullptr;  // [n]
+  float lo = -128.0f, hi = 127.0f;  // whole numbers from -128 to 127
+  int8_t* out = nullptr;            // [n]
 };
 using QuantizeRowFn = void(const QuantizeRow& row) noexcept;
 
-// v[j] = x[j] (* smooth[j] where given); scale = max|v| / 127 (the NaN 0x7fc00000 if any v is NaN); out[j] =
-// clamp(rint(v[j] / scale), -128, 127). Returns scale. A row of zeros has scale 0 and gives zeros (0/0 is NaN, which
-// becomes 0).
+// v[j] = x[j] (* smooth[j] where given); scale = max|v| / max (the NaN 0x7fc00000 if any v is NaN); out[j] =
+// clamp(rint(v[j] / scale), -max - 1, max). Returns scale. A row of zeros has scale 0 and gives zeros (0/0 is NaN,
+// which becomes 0).
 struct DynamicQuantRow {
   const void* x = nullptr;
   DType x_dtype = DType::kF32;
   int64_t n = 0;
   const float* smooth = nullptr;  // [n] or null
+  float max = 127.0f;             // 127, or 7 for int4
   int8_t* out = nullptr;          // [n]
 };
 using DynamicQuantRowFn = float(const DynamicQuantRow& row) noexcept;

@@ -19,6 +19,13 @@ constexpr int64_t kTasksPerThread = 4;
 // for the next ones.
 constexpr int64_t kMinDotCols = 64, kMaxDotCols = 512;
 
+// A weight that is not int8 with strides is gathered: a task's columns go behind what else a worker needs.
+void add_gathered_columns(const GemmProblem& p, Plan& plan) {
+  if (p.b_layout == nullptr) return;
+  plan.gathered_at = plan.worker_bytes;
+  plan.worker_bytes += align_bytes(plan.block_cols * p.k);
+}
+
 int useful_workers(int64_t macs, int64_t tasks, int threads) {
   return static_cast<int>(std::clamp<int64_t>(std::min(macs / kMinTaskMacs, tasks), 1, threads));
 }
@@ -29,11 +36,12 @@ void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
   plan.copy_a = p.a_k_stride != 1 && p.k != 1;
   const int64_t macs = plan.batches * p.m * p.n * p.k;
   const int64_t wanted = ceil_div(p.n * plan.batches, threads * kTasksPerThread);
-  const int64_t most = p.m > plan.dot->max_m ? kMinDotCols : kMaxDotCols;
+  const int64_t most = p.m > plan.dot->max_m || p.b_layout ? kMinDotCols : kMaxDotCols;
   plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, most), kMinDotCols));
   plan.workers = useful_workers(macs, plan.batches * ceil_div(p.n, plan.block_cols), threads);
   plan.shared_bytes = plan.copy_a ? align_bytes(plan.batches * p.m * p.k) : 0;
   plan.worker_bytes = align_bytes(p.m * plan.block_cols * static_cast<int64_t>(sizeof(int32_t)));
+  add_gathered_columns(p, plan);
 }
 
 void plan_panels(const GemmProblem& p, int threads, Plan& plan) {
@@ -48,6 +56,7 @@ void plan_panels(const GemmProblem& p, int threads, Plan& plan) {
   plan.row_splits = std::min(wanted_splits, row_panels);
   plan.shared_bytes = static_cast<size_t>(row_panels) * packed_a(kernel, p.k).bytes;
   plan.worker_bytes = packed_b_bytes(kernel, p.k) + tile_bytes(kernel);
+  add_gathered_columns(p, plan);
 }
 
 }  // namespace
@@ -57,7 +66,7 @@ KernelChoice choose_kernels(IsaSet isas) { return {&select_gemm(isas), &select_d
 Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads) {
   Plan plan{kernels};
   plan.batches = problem.batch_count();
-  const bool weight_rows_contiguous = problem.b_k_stride == 1 || problem.k == 1;
+  const bool weight_rows_contiguous = problem.b_k_stride == 1 || problem.k == 1 || problem.b_layout != nullptr;
   if (problem.m <= kDotMaxM && weight_rows_contiguous) {
     plan_dot(problem, threads, plan);
   } else {

@@ -10,6 +10,9 @@
 //            each mr rows compute the tile, which is still in L1 when the epilogue takes it. Rows of a are packed
 //            beforehand, once, by all threads, at most kMaxPackedRows at a time, so that scratch does not grow with m.
 //
+// A weight in another form (int4, FRACTAL_NZ: format/weight_layout.h) takes the same roads: each task first gathers its
+// columns as int8 rows into L2, and then reads those.
+//
 //            n: nr columns a task
 //          ┌────┬────┬────┬────┐
 //      m   │ t0 │ t1 │ t2 │ t3 │   row_splits = 1, or more where there are fewer panels than threads need
@@ -48,7 +51,8 @@ struct Plan : KernelChoice {
 
   // Bytes, and where things are in the scratch.
   size_t shared_bytes = 0;  // packed a (and its row corrections), or the copy of a
-  size_t worker_bytes = 0;  // packed panel of b and one tile, or the sums of one task
+  size_t worker_bytes = 0;  // packed panel of b and one tile, or the sums of one task; then the gathered columns
+  size_t gathered_at = 0;   // in a worker's scratch: block_cols rows of k int8, where b has a layout of its own
   size_t scratch_bytes() const { return shared_bytes + static_cast<size_t>(workers) * worker_bytes; }
 };
 

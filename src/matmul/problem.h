@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "a8w8/dtype.h"
+#include "format/weight_layout.h"
 
 namespace a8w8 {
 
@@ -12,7 +13,7 @@ inline constexpr int kMaxBatchRank = 4;
 
 struct BatchDim {
   int64_t size = 1;
-  int64_t a_stride = 0, b_stride = 0;  // 0 where the operand is broadcast
+  int64_t a_stride = 0, b_stride = 0;  // bytes; 0 where the operand is broadcast
 };
 
 // For each batch: c(i, j) = sum over p of a(i, p) * b(p, j), with int8 a (m, k) and b (k, n) of any strides.
@@ -22,6 +23,7 @@ struct GemmProblem {
   int64_t a_row_stride = 0, a_k_stride = 0;
   const int8_t* b = nullptr;
   int64_t b_k_stride = 0, b_n_stride = 0;
+  const WeightLayout* b_layout = nullptr;  // if given, b lies as it says, and is gathered; the strides are not read
   int batch_rank = 0;
   BatchDim batch[kMaxBatchRank];  // outermost first
 
@@ -30,6 +32,24 @@ struct GemmProblem {
     for (int i = 0; i < batch_rank; ++i) count *= batch[i].size;
     return count;
   }
+};
+
+// The sums of groups of k, each with scales and zero points of its own; `group` divides k:
+//   y(i, j) = (sum over g, in order, of scale(g, j) * float(sum over p in group g of a(i, p) * (b(p, j) - zero(g, j)))
+//             * row_scale(i)
+// each float operation rounded to float32. a is dense, so are the other arrays.
+struct GroupedProblem {
+  int64_t m = 0, n = 0, k = 0, group = 0;
+  const int8_t* a = nullptr;  // (m, k)
+  const void* b = nullptr;    // (k, n), lying as b_layout says
+  WeightLayout b_layout;
+  const float* scale = nullptr;      // (k / group, n)
+  const int32_t* zero = nullptr;     // (k / group, n)
+  const float* row_scale = nullptr;  // (m)
+  DType out_dtype = DType::kBF16;    // float16, bfloat16
+  void* out = nullptr;               // (m, n)
+
+  int64_t groups() const { return k / group; }
 };
 
 // What becomes of the sums; meanings and order of operations are those of kernels/epilogue_kernel.h. Arrays are dense.

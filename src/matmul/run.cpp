@@ -3,10 +3,10 @@
 #include "matmul/run.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "base/math.h"
 #include "matmul/layout.h"
+#include "matmul/share_out.h"
 
 namespace a8w8 {
 namespace {
@@ -47,14 +47,18 @@ EpilogueTile tile_at(const EpilogueDesc& e, const GemmProblem& p, int64_t batch,
   return t;
 }
 
-// Lets `workers` threads take tasks 0 .. tasks - 1 one by one, each with a scratch of its own.
-template <class Task>
-void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* scratch, size_t worker_bytes, Task task) {
-  std::atomic<int64_t> next{0};
-  ctx.parallel_for(workers, [&](int64_t worker) {
-    std::byte* mine = scratch + static_cast<size_t>(worker) * worker_bytes;
-    for (int64_t t; (t = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) task(t, mine);
-  });
+// Columns of b as a kernel reads them: where they lie, or gathered into a worker's scratch.
+struct Columns {
+  const int8_t* b;
+  int64_t k_stride, n_stride;
+};
+
+Columns columns_of(const Plan& plan, const GemmProblem& p, const int8_t* b, int64_t col, int64_t cols,
+                   std::byte* mine) {
+  if (p.b_layout == nullptr) return {b + col * p.b_n_stride, p.b_k_stride, p.b_n_stride};
+  int8_t* const rows = reinterpret_cast<int8_t*>(mine + plan.gathered_at);
+  gather_columns(*p.b_layout, b, p.k, col, cols, rows);
+  return {rows, 1, p.k};
 }
 
 void copy_rows_of_a(const GemmProblem& p, int64_t batches, int8_t* to) {
@@ -77,9 +81,10 @@ void run_dot(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, std:
     const Matrices at = operands_of_batch(p, g);
     const int8_t* a = plan.copy_a ? copy + g * p.m * p.k : at.a;
     int32_t* c = reinterpret_cast<int32_t*>(mine);
+    const Columns b = columns_of(plan, p, at.b, col, cols, mine);
     for (int64_t i = 0; i < p.m; i += plan.dot->max_m) {
       const int64_t rows = std::min<int64_t>(plan.dot->max_m, p.m - i);
-      plan.dot->run(rows, cols, p.k, a + i * lda, lda, at.b + col * p.b_n_stride, p.b_n_stride, c + i * cols, cols);
+      plan.dot->run(rows, cols, p.k, a + i * lda, lda, b.b, b.n_stride, c + i * cols, cols);
     }
     plan.epilogue->run(tile_at(e, p, g, 0, p.m, col, cols, c, cols));
   };
@@ -118,7 +123,8 @@ void run_chunk(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, in
     const int64_t begin = t % splits * split_panels, end = std::min(begin + split_panels, row_panels);
     std::byte* b_panel = mine;
     int32_t* c = reinterpret_cast<int32_t*>(mine + packed_b_bytes(kernel, p.k));
-    kernel.pack_b(b + col * p.b_n_stride, p.b_k_stride, p.b_n_stride, p.k, cols, b_panel);
+    const Columns from = columns_of(plan, p, b, col, cols, mine);
+    kernel.pack_b(from.b, from.k_stride, from.n_stride, p.k, cols, b_panel);
     for (int64_t panel = begin; panel < end; ++panel) {
       const std::byte* a_panel = scratch + static_cast<size_t>(panel) * layout.bytes;
       kernel.run(p.k, a_panel, b_panel, reinterpret_cast<const int32_t*>(a_panel + layout.row_init_at), c, kernel.nr);

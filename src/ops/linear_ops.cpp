@@ -91,7 +91,7 @@ void linear_dynamic(const LinearDynamicArgs& args, const TensorView& out, Execut
   if (args.x.numel() == 0) return;
 
   LinearCall call(args.x, args.weight, out, ctx);
-  dynamic_quant_rows(call.x(), nullptr, call.x_q, call.row_scale, ctx);
+  dynamic_quant_rows(call.x(), {}, {call.x_q}, call.row_scale, ctx);
   call.epilogue.row_scale = call.row_scale;
   read_floats(args.weight_scale, call.scale);
   if (args.bias) {
@@ -118,7 +118,7 @@ void linear_static(const LinearStaticArgs& args, const TensorView& out, Executio
   const float input_scale = read_float(args.input_scale), input_offset = read_float(args.input_offset);
   StaticScales scales;
   scales.scale = &input_scale, scales.zero_point = &input_offset;
-  quantize_rows(call.x(), scales, call.x_q, ctx);
+  quantize_rows(call.x(), scales, {call.x_q}, ctx);
   read_deq_scale(args.deq_scale, reinterpret_cast<int64_t*>(call.words), call.scale);
   if (args.quant_bias) {
     int32_t* const bias = reinterpret_cast<int32_t*>(call.words);  // the packed scales are read

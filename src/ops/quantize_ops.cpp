@@ -35,6 +35,20 @@ void read_expanded(const ConstTensorView& view, int64_t count, float* to) {
   if (view.numel() == 1) std::fill(to + 1, to + count, to[0]);
 }
 
+// Rows that are not contiguous are copied first.
+int64_t dense_copy_bytes(const ConstTensorView& x) {
+  return has_dense_rows(x) ? 0 : x.numel() * static_cast<int64_t>(dtype_size(x.dtype));
+}
+ConstTensorView with_dense_rows(const ConstTensorView& x, std::byte* to) {
+  return has_dense_rows(x) ? x : copy_dense(x, to);
+}
+
+// int8 goes straight to `out`; int4 by way of `values`, one byte each.
+QuantizedRows output_rows(const TensorView& out, bool int4, std::byte* values) {
+  if (!int4) return {static_cast<int8_t*>(out.data)};
+  return {reinterpret_cast<int8_t*>(values), static_cast<uint32_t*>(out.data)};
+}
+
 }  // namespace
 
 void quantize(const QuantizeArgs& args, const TensorView& out, ExecutionContext& ctx, Product product) {
@@ -49,34 +63,34 @@ void quantize(const QuantizeArgs& args, const TensorView& out, ExecutionContext&
   const int64_t length = args.x.sizes[-1];
   const bool one_scale = args.scales.numel() == 1 && (!args.zero_points || args.zero_points->numel() == 1);
   const int64_t scale_count = one_scale ? 1 : args.x.sizes[axis];
-  const bool copy = !has_dense_rows(args.x);
 
   ScratchLayout layout;
   const size_t scale_at = layout.add<float>(scale_count), zero_at = layout.add<float>(scale_count);
-  const size_t row_at = layout.add<float>(length);
-  const size_t copy_at =
-      layout.add<std::byte>(copy ? args.x.numel() * static_cast<int64_t>(dtype_size(args.x.dtype)) : 0);
+  const size_t row_at = layout.add<float>(length), values_at = layout.add<int8_t>(args.int4 ? args.x.numel() : 0);
+  const size_t copy_at = layout.add<std::byte>(dense_copy_bytes(args.x));
   std::byte* const base = ctx.scratch(layout.bytes());
   float* const scale = ScratchLayout::at<float>(base, scale_at);
   float* const zero_point = ScratchLayout::at<float>(base, zero_at);
   read_expanded(args.scales, scale_count, scale);
   if (args.zero_points) read_expanded(*args.zero_points, scale_count, zero_point);
 
-  const ConstTensorView x = copy ? copy_dense(args.x, base + copy_at) : args.x;
+  const ConstTensorView x = with_dense_rows(args.x, base + copy_at);
   StaticScales scales;
   scales.scale = scale, scales.zero_point = args.zero_points ? zero_point : nullptr;
   scales.per_element = !one_scale && axis == x.rank() - 1;
   scales.by_row = !one_scale && axis != x.rank() - 1;
   scales.axis = axis, scales.divide = args.div_mode;
   float* const row = ScratchLayout::at<float>(base, row_at);
-  switch (args.dtype) {
+  switch (desc.dtype) {
     case DType::kU8:
       return quantize_elements<uint8_t>(x, scales, 0, 255, static_cast<uint8_t*>(out.data), row);
     case DType::kI32:
+      if (args.int4) break;
       return quantize_elements<int32_t>(x, scales, INT32_MIN, INT32_MAX, static_cast<int32_t*>(out.data), row);
     default:
-      return quantize_rows(x, scales, static_cast<int8_t*>(out.data), ctx);
+      break;
   }
+  quantize_rows(x, scales, output_rows(out, args.int4, base + values_at), ctx);
 }
 
 void dynamic_quant(const DynamicQuantArgs& args, const TensorView& y, const TensorView& scale, ExecutionContext& ctx) {
@@ -84,19 +98,32 @@ void dynamic_quant(const DynamicQuantArgs& args, const TensorView& y, const Tens
   throw_if_error(check_dynamic_quant(args, desc));
   throw_if_error(check_output("npu_dynamic_quant", "y", y, desc.y));
   throw_if_error(check_output("npu_dynamic_quant", "scale", scale, desc.scale));
-  throw_if_error(check_readable("npu_dynamic_quant", {{"input", args.x}, {"smooth_scales", args.smooth_scales}}));
+  throw_if_error(
+      check_readable("npu_dynamic_quant",
+                     {{"input", args.x}, {"smooth_scales", args.smooth_scales}, {"group_index", args.group_index}}));
 
-  const bool copy = !has_dense_rows(args.x);
+  const int64_t groups = args.group_index ? args.group_index->numel() : 0;
   ScratchLayout layout;
-  const size_t smooth_at = layout.add<float>(args.smooth_scales ? args.x.sizes[-1] : 0);
-  const size_t copy_at =
-      layout.add<std::byte>(copy ? args.x.numel() * static_cast<int64_t>(dtype_size(args.x.dtype)) : 0);
+  const size_t smooth_at = layout.add<float>(args.smooth_scales ? args.smooth_scales->numel() : 0);
+  const size_t groups_at = layout.add<int32_t>(groups);
+  const size_t values_at = layout.add<int8_t>(args.int4 ? args.x.numel() : 0);
+  const size_t copy_at = layout.add<std::byte>(dense_copy_bytes(args.x));
   std::byte* const base = ctx.scratch(layout.bytes());
-  float* const smooth = ScratchLayout::at<float>(base, smooth_at);
-  if (args.smooth_scales) read_floats(*args.smooth_scales, smooth);
-  const ConstTensorView x = copy ? copy_dense(args.x, base + copy_at) : args.x;
-  dynamic_quant_rows(x, args.smooth_scales ? smooth : nullptr, static_cast<int8_t*>(y.data),
-                     static_cast<float*>(scale.data), ctx);
+
+  SmoothScales smooth;
+  if (args.smooth_scales) {
+    float* const values = ScratchLayout::at<float>(base, smooth_at);
+    read_floats(*args.smooth_scales, values);
+    smooth.values = values;
+  }
+  if (args.group_index) {
+    int32_t* const group_end = ScratchLayout::at<int32_t>(base, groups_at);
+    read_ints(*args.group_index, group_end);
+    throw_if_error(check_group_index(group_end, groups, row_count(args.x)));
+    smooth.group_end = group_end, smooth.groups = groups;
+  }
+  const ConstTensorView x = with_dense_rows(args.x, base + copy_at);
+  dynamic_quant_rows(x, smooth, output_rows(y, args.int4, base + values_at), static_cast<float*>(scale.data), ctx);
 }
 
 }  // namespace a8w8

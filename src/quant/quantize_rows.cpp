@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/math.h"
+#include "format/int4.h"
 #include "kernels/registry.h"
 #include "tensor/read.h"
 
@@ -24,6 +25,20 @@ void for_rows(const ConstTensorView& x, ExecutionContext& ctx, Row row) {
   });
 }
 
+void pack_row(const QuantizedRows& out, int64_t row, int64_t length) {
+  if (out.words == nullptr) return;
+  const int64_t words = length / kInt4PerWord;
+  pack_int4_words(out.values + row * length, words, out.words + row * words);
+}
+
+// The factors of a row, or null.
+const float* smooth_of_row(const SmoothScales& smooth, int64_t row, int64_t length) {
+  if (smooth.group_end == nullptr) return smooth.values;
+  const int32_t* const end = smooth.group_end + smooth.groups;
+  const int64_t group = std::upper_bound(smooth.group_end, end, row) - smooth.group_end;
+  return smooth.values + group * length;
+}
+
 }  // namespace
 
 int64_t index_along(const Dims& sizes, int axis, int64_t row) {
@@ -31,7 +46,8 @@ int64_t index_along(const Dims& sizes, int axis, int64_t row) {
   return row % sizes[axis];
 }
 
-void quantize_rows(const ConstTensorView& x, const StaticScales& scales, int8_t* out, ExecutionContext& ctx) {
+void quantize_rows(const ConstTensorView& x, const StaticScales& scales, const QuantizedRows& out,
+                   ExecutionContext& ctx) {
   const int64_t length = x.sizes[-1];
   if (x.numel() == 0) return;
   QuantizeRowFn* const run = select_quantize(ctx.isas()).quantize_row;
@@ -42,16 +58,25 @@ void quantize_rows(const ConstTensorView& x, const StaticScales& scales, int8_t*
     row.scale = scales.scale + at;
     row.zero_point = scales.zero_point ? scales.zero_point + at : nullptr;
     row.per_element = scales.per_element, row.divide = scales.divide;
-    row.out = out + r * length;
+    if (out.words) row.lo = kInt4Min, row.hi = kInt4Max;
+    row.out = out.values + r * length;
     run(row);
+    pack_row(out, r, length);
   });
 }
 
-void dynamic_quant_rows(const ConstTensorView& x, const float* smooth, int8_t* y, float* scale, ExecutionContext& ctx) {
+void dynamic_quant_rows(const ConstTensorView& x, const SmoothScales& smooth, const QuantizedRows& out, float* scale,
+                        ExecutionContext& ctx) {
   const int64_t length = x.sizes[-1];
   if (x.numel() == 0) return;
   DynamicQuantRowFn* const run = select_quantize(ctx.isas()).dynamic_quant_row;
-  for_rows(x, ctx, [&](int64_t r) { scale[r] = run({row_pointer(x, r), x.dtype, length, smooth, y + r * length}); });
+  for_rows(x, ctx, [&](int64_t r) {
+    DynamicQuantRow row{row_pointer(x, r), x.dtype, length, smooth_of_row(smooth, r, length)};
+    if (out.words) row.max = kInt4Max;
+    row.out = out.values + r * length;
+    scale[r] = run(row);
+    pack_row(out, r, length);
+  });
 }
 
 }  // namespace a8w8

@@ -18,10 +18,27 @@ struct StaticScales {
   bool divide = true;
 };
 
-// x has dense rows (tensor/read.h). out: int8, x's shape, contiguous.
-void quantize_rows(const ConstTensorView& x, const StaticScales& scales, int8_t* out, ExecutionContext& ctx);
-// smooth: (h) or null; y: int8, x's shape, contiguous; scale: one a row.
-void dynamic_quant_rows(const ConstTensorView& x, const float* smooth, int8_t* y, float* scale, ExecutionContext& ctx);
+// Factors of a dynamic quantization: (h) for all rows, or (groups, h), of which group e serves rows group_end[e - 1] ..
+// group_end[e] - 1. No values: none.
+struct SmoothScales {
+  const float* values = nullptr;
+  const int32_t* group_end = nullptr;
+  int64_t groups = 0;
+};
+
+// Where the results go: int8 of x's shape, contiguous, in -128 .. 127; or, where `words` is given, in -8 .. 7 and then
+// also packed there as int4 (rows a multiple of 8 long).
+struct QuantizedRows {
+  int8_t* values = nullptr;
+  uint32_t* words = nullptr;
+};
+
+// x has dense rows (tensor/read.h).
+void quantize_rows(const ConstTensorView& x, const StaticScales& scales, const QuantizedRows& out,
+                   ExecutionContext& ctx);
+// scale: one a row.
+void dynamic_quant_rows(const ConstTensorView& x, const SmoothScales& smooth, const QuantizedRows& out, float* scale,
+                        ExecutionContext& ctx);
 
 // Which index along dimension `axis` row number `row` has (axis is not the last).
 int64_t index_along(const Dims& sizes, int axis, int64_t row);

@@ -3,14 +3,25 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
+#include "spec/quant_matmul_rules.h"
 #include "spec/quant_matmul_table.h"
 #include "spec/rules.h"
 
 namespace a8w8 {
 namespace {
 
-using Table = std::span<const QuantMatmulRow>;
+using Rows = std::vector<QuantMatmulRow>;
+
+// The rows of the product's table that are for calls with group_sizes, or those for calls without.
+Rows rows_for(const QuantMatmulArgs& args, Product product) {
+  Rows rows;
+  for (const QuantMatmulRow& row : quant_matmul_table(product)) {
+    if (row.per_group == is_per_group(args)) rows.push_back(row);
+  }
+  return rows;
+}
 
 struct Operand {
   const char* name;
@@ -45,10 +56,10 @@ struct Remedy {
   std::string rows;  // "row 1", "rows 1, 2"
 };
 
-Remedy remedy_for(const Operand& wrong, const Operands& operands, Table table) {
+Remedy remedy_for(const Operand& wrong, const Operands& operands, const Rows& rows) {
   Remedy remedy;
   int count = 0;
-  for (const QuantMatmulRow& row : table) {
+  for (const QuantMatmulRow& row : rows) {
     const bool others_fit = std::all_of(operands.begin(), operands.end(),
                                         [&](const Operand& o) { return o.cell == wrong.cell || o.fits(row); });
     if (!others_fit) continue;
@@ -79,12 +90,12 @@ std::string suggestion(const Operand& o, const Remedy& remedy) {
 }
 
 // One operand is wrong: blame the first that could be put right alone, and name the others that could.
-Status explain_one(const Operands& operands, Table table, const char* title) {
+Status explain_one(const Operands& operands, const Rows& rows, const char* title) {
   const Operand* blamed = nullptr;
   Remedy remedy;
   std::string alternatives;
   for (const Operand& o : operands) {
-    const Remedy r = remedy_for(o, operands, table);
+    const Remedy r = remedy_for(o, operands, rows);
     if (r.allowed.empty()) continue;
     if (blamed == nullptr) {
       blamed = &o;
@@ -101,10 +112,10 @@ Status explain_one(const Operands& operands, Table table, const char* title) {
 }
 
 // Several are wrong: name the row that is nearest and what it wants.
-Status explain_several(const Operands& operands, Table table, const char* title) {
+Status explain_several(const Operands& operands, const Rows& rows, const char* title) {
   const QuantMatmulRow* nearest = nullptr;
   int64_t fewest = 0;
-  for (const QuantMatmulRow& row : table) {
+  for (const QuantMatmulRow& row : rows) {
     const int64_t misfits =
         std::count_if(operands.begin(), operands.end(), [&](const Operand& o) { return !o.fits(row); });
     if (nearest == nullptr || misfits < fewest) nearest = &row, fewest = misfits;
@@ -124,17 +135,24 @@ Status explain_several(const Operands& operands, Table table, const char* title)
 
 Status check_dtype_combination(const QuantMatmulArgs& args, Product product) {
   const Operands operands = operands_of(args);
-  const Table table = quant_matmul_table(product);
   const char* title = quant_matmul_table_title(product);
   if (args.x1.dtype != args.x2.dtype) {
     return invalid("npu_quant_matmul: x1 is ", dtype_name(args.x1.dtype), ", but x2 is ", dtype_name(args.x2.dtype),
-                   "; they must be of one dtype, for which the ", title, " table allows int8");
+                   "; they must be of one dtype, for which the ", title, " table allows ",
+                   product == Product::kAtlasA2 ? "int8, or int32 (words of int4)" : "int8");
   }
-  for (const QuantMatmulRow& row : table) {
+  // Found without copying a row: this is the path of every good call.
+  for (const QuantMatmulRow& row : quant_matmul_table(product)) {
+    if (row.per_group != is_per_group(args)) continue;
     if (std::all_of(operands.begin(), operands.end(), [&](const Operand& o) { return o.fits(row); })) return fine();
   }
-  Status status = explain_one(operands, table, title);
-  return status.ok() ? explain_several(operands, table, title) : status;
+  const Rows rows = rows_for(args, product);
+  if (rows.empty()) {
+    return invalid("npu_quant_matmul: group_sizes is ", args.group_sizes.str(), ", but the ", title,
+                   " table has no row for groups; it must be None or three zeros or ones");
+  }
+  Status status = explain_one(operands, rows, title);
+  return status.ok() ? explain_several(operands, rows, title) : status;
 }
 
 }  // namespace a8w8

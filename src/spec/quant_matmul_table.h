@@ -12,6 +12,7 @@ namespace a8w8 {
 struct QuantMatmulRow {
   int number;  // in the vendor's table of the product
   DTypeSet x, scale, offset, bias, pertoken_scale, output;
+  bool per_group = false;  // for calls with group_sizes, and for no others
 };
 
 std::span<const QuantMatmulRow> quant_matmul_table(Product product);

@@ -10,6 +10,7 @@ namespace {
 constexpr const char* kPackOp = "npu_trans_quant_param";
 constexpr const char* kQuantizeOp = "npu_quantize";
 constexpr const char* kDynamicOp = "npu_dynamic_quant";
+constexpr int64_t kInt4PerWord = 8;
 
 // div_mode: one dimension, as long as the axis or 1. Otherwise also as many dimensions as x, all 1 but for the axis.
 Status check_along_axis(const char* operand, const ConstTensorView& v, const QuantizeArgs& args) {
@@ -43,8 +44,24 @@ Status check_axis(const QuantizeArgs& args, Product product) {
   return fine();
 }
 
+Status check_int4_length(const char* op, const char* operand, const ConstTensorView& x) {
+  if (x.sizes[-1] % kInt4PerWord == 0) return fine();
+  return invalid(op, ": the last dimension of ", operand, " ", x.sizes.str(), " is ", x.sizes[-1],
+                 ", but for quint4x2 it must be a multiple of ", kInt4PerWord);
+}
+
+Status check_int4_output(const QuantizeArgs& args) {
+  if (!args.div_mode) return fine();
+  return invalid(kQuantizeOp,
+                 ": dtype is quint4x2, but with div_mode=True dtype must be int8, uint8 or int32 (qint8, "
+                 "quint8, qint32 likewise)");
+}
+
 Status check_quantize_dtypes(const QuantizeArgs& args, Product product) {
   const bool bf16 = product == Product::kAtlasA2;
+  if (args.int4 && product == Product::kAtlasInference) {
+    return invalid(kQuantizeOp, ": dtype is quint4x2, but Atlas inference allows int8, uint8 and int32");
+  }
   A8W8_RETURN_IF_BROKEN(check_dtype(kQuantizeOp, "x", args.x, bf16 ? kFloats : DType::kF32 | DType::kF16));
   A8W8_RETURN_IF_BROKEN(
       check_dtype(kQuantizeOp, "scales", args.scales, args.div_mode ? DType::kF32 | DType::kBF16 : kFloats));
@@ -52,6 +69,7 @@ Status check_quantize_dtypes(const QuantizeArgs& args, Product product) {
   if (args.zero_points) {
     A8W8_RETURN_IF_BROKEN(check_dtype(kQuantizeOp, "zero_points", *args.zero_points, kZeroPoints));
   }
+  if (args.int4) return check_int4_output(args);
   const DTypeSet outputs = args.div_mode ? DType::kI8 | DType::kU8 | DType::kI32 : DTypeSet(DType::kI8);
   if (!outputs.contains(args.dtype)) {
     return invalid(kQuantizeOp, ": dtype is ", dtype_name(args.dtype),
@@ -61,7 +79,37 @@ Status check_quantize_dtypes(const QuantizeArgs& args, Product product) {
   return fine();
 }
 
+// (h,); or with group_index (E,) it is (E, h).
+Status check_smooth_scales(const DynamicQuantArgs& args) {
+  const ConstTensorView& x = args.x;
+  if (args.group_index) {
+    A8W8_RETURN_IF_BROKEN(check_dtype(kDynamicOp, "group_index", *args.group_index, DType::kI32));
+    if (args.group_index->rank() != 1 || args.group_index->numel() == 0) {
+      return invalid(kDynamicOp, ": group_index has shape ", args.group_index->sizes.str(),
+                     ", but must be (E,) and not empty");
+    }
+    if (!args.smooth_scales) return invalid(kDynamicOp, ": group_index is given without smooth_scales (E, h)");
+  }
+  if (!args.smooth_scales) return fine();
+  A8W8_RETURN_IF_BROKEN(check_dtype(kDynamicOp, "smooth_scales", *args.smooth_scales, x.dtype));
+  if (!args.group_index) return check_vector(kDynamicOp, "smooth_scales", *args.smooth_scales, x.sizes[-1], "h", false);
+  const Dims expected({args.group_index->sizes[0], x.sizes[-1]});
+  if (args.smooth_scales->sizes == expected) return fine();
+  return invalid(kDynamicOp, ": smooth_scales has shape ", args.smooth_scales->sizes.str(),
+                 ", but with group_index (E,) it must be (E, h) = ", expected.str());
+}
+
 }  // namespace
+
+Status check_group_index(const int32_t* group_end, int64_t groups, int64_t rows) {
+  for (int64_t e = 0; e < groups; ++e) {
+    const int64_t before = e > 0 ? group_end[e - 1] : 0;
+    if (group_end[e] >= before && group_end[e] <= rows && (e + 1 < groups || group_end[e] == rows)) continue;
+    return invalid(kDynamicOp, ": group_index[", e, "] is ", group_end[e], ", but group_index must not decrease, ",
+                   "starts at 0 or above, and its last value is the number of rows, ", rows);
+  }
+  return fine();
+}
 
 Status check_trans_quant_param(const TransQuantParamArgs& args, TensorDesc& desc) {
   const ConstTensorView& scale = args.scale;
@@ -113,6 +161,11 @@ Status check_quantize(const QuantizeArgs& args, Product product, TensorDesc& des
     }
   }
   desc = {args.dtype, args.x.sizes};
+  if (args.int4) {
+    A8W8_RETURN_IF_BROKEN(check_int4_length(kQuantizeOp, "x", args.x));
+    desc = {DType::kI32, args.x.sizes};
+    desc.sizes[-1] /= kInt4PerWord;
+  }
   return fine();
 }
 
@@ -126,11 +179,13 @@ Status check_dynamic_quant(const DynamicQuantArgs& args, DynamicQuantDesc& desc)
     return invalid(kDynamicOp, ": the last dimension of input ", x.sizes.str(),
                    " is 0; its largest value is not defined");
   }
-  if (args.smooth_scales) {
-    A8W8_RETURN_IF_BROKEN(check_dtype(kDynamicOp, "smooth_scales", *args.smooth_scales, x.dtype));
-    A8W8_RETURN_IF_BROKEN(check_vector(kDynamicOp, "smooth_scales", *args.smooth_scales, x.sizes[-1], "h", false));
-  }
+  A8W8_RETURN_IF_BROKEN(check_smooth_scales(args));
   desc = {{DType::kI8, x.sizes}, {DType::kF32, Dims(x.sizes.begin(), x.rank() - 1)}};
+  if (args.int4) {
+    A8W8_RETURN_IF_BROKEN(check_int4_length(kDynamicOp, "input", x));
+    desc.y.dtype = DType::kI32;
+    desc.y.sizes[-1] /= kInt4PerWord;
+  }
   return fine();
 }
 

@@ -69,13 +69,16 @@ class QuantizeKernelTest : public KernelTest<QuantizeKernel> {
     row.per_element = per_element;
     row.divide = divide;
     row.out = out.data();
-    kernel().quantize_row(row);
-    for (int64_t j = 0; j < n; ++j) {
-      const int64_t s = per_element ? j : 0;
-      volatile float y = x.values[j];
-      y = divide ? y / scale[s] : y * scale[s];
-      if (with_zero_point) y = y + zero_point[s];
-      ASSERT_EQ(out[j], rint_clamp(y, -128, 127)) << "element " << j << ", " << x.values[j] << " at scale " << scale[s];
+    for (const auto& [lo, hi] : {std::pair(-128, 127), std::pair(-8, 7)}) {
+      row.lo = static_cast<float>(lo), row.hi = static_cast<float>(hi);
+      kernel().quantize_row(row);
+      for (int64_t j = 0; j < n; ++j) {
+        const int64_t s = per_element ? j : 0;
+        volatile float y = x.values[j];
+        y = divide ? y / scale[s] : y * scale[s];
+        if (with_zero_point) y = y + zero_point[s];
+        ASSERT_EQ(out[j], rint_clamp(y, lo, hi)) << "element " << j << ", " << x.values[j] << " at scale " << scale[s];
+      }
     }
     EXPECT_TRUE(out.front_is_intact());
   }
@@ -93,8 +96,6 @@ class QuantizeKernelTest : public KernelTest<QuantizeKernel> {
     row.n = n;
     row.smooth = with_smooth ? smooth.data() : nullptr;
     row.out = out.data();
-    const float scale = kernel().dynamic_quant_row(row);
-
     std::vector<float> v = x.values;
     float max_abs = 0;
     for (int64_t j = 0; j < n; ++j) {
@@ -105,13 +106,17 @@ class QuantizeKernelTest : public KernelTest<QuantizeKernel> {
         max_abs = std::max(max_abs, std::fabs(v[j]));
       }
     }
-    const float expected_scale = max_abs / 127.0f;
-    ASSERT_TRUE(std::isnan(max_abs) ? std::isnan(scale) : float_bits(scale) == float_bits(expected_scale))
-        << scale << " instead of " << expected_scale;
-    for (int64_t j = 0; j < n; ++j) {
-      volatile float y = v[j];
-      y = y / expected_scale;
-      ASSERT_EQ(out[j], rint_clamp(y, -128, 127)) << "element " << j << " is " << v[j] << ", scale " << scale;
+    for (const int top : {127, 7}) {
+      row.max = static_cast<float>(top);
+      const float scale = kernel().dynamic_quant_row(row);
+      const float expected_scale = max_abs / row.max;
+      ASSERT_TRUE(std::isnan(max_abs) ? std::isnan(scale) : float_bits(scale) == float_bits(expected_scale))
+          << scale << " instead of " << expected_scale;
+      for (int64_t j = 0; j < n; ++j) {
+        volatile float y = v[j];
+        y = y / expected_scale;
+        ASSERT_EQ(out[j], rint_clamp(y, -top - 1, top)) << "element " << j << " is " << v[j] << ", scale " << scale;
+      }
     }
     EXPECT_TRUE(out.front_is_intact());
   }

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +34,7 @@ std::vector<MaybeDType> all_or_absent() {
 struct Combination {
   DType x, scale, output;
   MaybeDType offset, bias, pertoken_scale;
+  bool per_group = false;
 
   QuantMatmulArgs args() const {
     const auto vector = [](MaybeDType t, int64_t n) {
@@ -43,6 +46,11 @@ struct Combination {
     args.scale = ConstTensorView(nullptr, scale, {kN});
     args.offset = vector(offset, kN), args.bias = vector(bias, kN), args.pertoken_scale = vector(pertoken_scale, kM);
     args.output_dtype = output;
+    if (!per_group) return args;
+    // Words of int4: k = 8 * kK, in two groups.
+    args.group_sizes = {1, 1, 4 * kK};
+    args.scale = ConstTensorView(nullptr, scale, {2, kN});
+    if (offset) args.offset = ConstTensorView(nullptr, *offset, {2, kN});
     return args;
   }
 };
@@ -55,15 +63,17 @@ void for_every_combination(Visit visit) {
       for (DType output : kAll)
         for (MaybeDType offset : optional_types)
           for (MaybeDType bias : optional_types)
-            for (MaybeDType pertoken : optional_types) visit(Combination{x, scale, output, offset, bias, pertoken});
+            for (MaybeDType pertoken : optional_types)
+              for (bool per_group : {false, true})
+                visit(Combination{x, scale, output, offset, bias, pertoken, per_group});
 }
 
 bool fits(DTypeSet cell, MaybeDType t) { return t ? cell.contains(*t) : cell.allows_absent(); }
 
 bool in_table(const Combination& c, Product product) {
   for (const QuantMatmulRow& r : quant_matmul_table(product)) {
-    if (r.x.contains(c.x) && r.scale.contains(c.scale) && r.output.contains(c.output) && fits(r.offset, c.offset) &&
-        fits(r.bias, c.bias) && fits(r.pertoken_scale, c.pertoken_scale)) {
+    if (r.per_group == c.per_group && r.x.contains(c.x) && r.scale.contains(c.scale) && r.output.contains(c.output) &&
+        fits(r.offset, c.offset) && fits(r.bias, c.bias) && fits(r.pertoken_scale, c.pertoken_scale)) {
       return true;
     }
   }
@@ -102,8 +112,8 @@ TEST(Table, HasTheDocumentedNumberOfCombinations) {
     a2 += in_table(c, Product::kAtlasA2);
     inference += in_table(c, Product::kAtlasInference);
   });
-  const int rows[] = {2 * 2, 2 * 2 * 2, 2 * 4 * 2, 4, 2 * 2};  // 1, 2, 3, 4, 8
-  EXPECT_EQ(a2, rows[0] + rows[1] + rows[2] + rows[3] + rows[4]);
+  const int rows[] = {2 * 2, 2 * 2 * 2, 2 * 4 * 2, 4, 2 * 2, 2 * 4, 4, 2 * 2, 2};  // 1 to 9
+  EXPECT_EQ(a2, std::accumulate(std::begin(rows), std::end(rows), 0));
   EXPECT_EQ(inference, rows[0] + rows[1]);
 }
 

@@ -111,7 +111,7 @@ TEST(Quantize, AgreesWithTheReference) {
   for (int round = 0; round < 200; ++round) {
     const bool div_mode = round % 2;
     const Dims sizes = {testing::uniform_int(rng, 1, 4), testing::uniform_int(rng, 1, 30),
-                        testing::uniform_int(rng, 1, 90)};
+                        round % 4 ? testing::uniform_int(rng, 1, 90) : 8 * testing::uniform_int(rng, 1, 11)};
     const OwnedTensor x = random_input(kFloatTypes[round % 3], sizes, round % 5 == 0, rng);
     const int64_t axis = div_mode ? testing::uniform_int(rng, -3, 2) : testing::uniform_int(rng, -2, 1);
     const int64_t along = div_mode ? sizes[static_cast<int>(axis)] : sizes[axis == -2 ? 1 : 2];
@@ -126,6 +126,8 @@ TEST(Quantize, AgreesWithTheReference) {
     constexpr DType kOutputs[] = {DType::kI8, DType::kU8, DType::kI32};
     if (div_mode) args.dtype = kOutputs[round % 3];
     expect_quantize_agrees(args);
+    args.int4 = true;
+    if (!div_mode && sizes[2] % 8 == 0) expect_quantize_agrees(args);
   }
 }
 
@@ -210,6 +212,38 @@ TEST(DynamicQuant, AgreesWithTheReference) {
   }
 }
 
+// Rows of x flattened take the factors of their group; groups may be empty. For int8 and for packed int4.
+TEST(DynamicQuant, GroupsAndInt4AgreeWithTheReference) {
+  Rng rng(5);
+  for (int round = 0; round < 60; ++round) {
+    const DType dtype = kFloatTypes[round % 3];
+    const Dims sizes = {testing::uniform_int(rng, 1, 3), testing::uniform_int(rng, 1, 20),
+                        8 * testing::uniform_int(rng, 1, 12)};
+    const int64_t rows = sizes[0] * sizes[1], groups = testing::uniform_int(rng, 1, 6);
+    const OwnedTensor x = random_input(dtype, sizes, round % 4 == 0, rng);
+    OwnedTensor smooth(dtype, {groups, sizes[2]}), group_index(DType::kI32, {groups});
+    testing::fill_uniform(smooth, rng, 0, 2);
+    int32_t* const ends = group_index.data<int32_t>();
+    for (int64_t e = 0; e < groups; ++e) ends[e] = static_cast<int32_t>(testing::uniform_int(rng, 0, rows));
+    std::sort(ends, ends + groups);
+    ends[groups - 1] = static_cast<int32_t>(rows);
+    DynamicQuantArgs args{.x = x.view(), .smooth_scales = smooth.view(), .group_index = group_index.view()};
+    args.int4 = round % 2;
+    if (round % 7 == 0) args.smooth_scales = args.group_index = std::nullopt;
+
+    const DynamicQuantDesc desc = infer(args);
+    std::vector<std::byte> y(static_cast<size_t>(desc.y.bytes())), expected_y(y.size());
+    std::vector<float> s(static_cast<size_t>(rows)), expected_s(s.size());
+    ref::dynamic_quant(args, TensorView(expected_y.data(), desc.y.dtype, desc.y.sizes),
+                       TensorView(expected_s.data(), DType::kF32, desc.scale.sizes));
+    for (auto& ctx : testing::all_contexts()) {
+      dynamic_quant(args, TensorView(y.data(), desc.y.dtype, desc.y.sizes),
+                    TensorView(s.data(), DType::kF32, desc.scale.sizes), ctx);
+      ASSERT_EQ(y, expected_y) << "round " << round;
+    }
+  }
+}
+
 TEST(DynamicQuant, ReproducesTheDocumentedExample) {
   const float values[] = {0.7261f, 0.3726f, 0.9126f, 0.9023f, 0.9990f, 0.1279f, 0.8628f, 0.6240f, 0.9028f};
   uint16_t x[9];
@@ -230,6 +264,46 @@ TEST(DynamicQuant, Refusals) {
   EXPECT_EQ(message(DType::kI8, {4, 4}), "npu_dynamic_quant: input is int8, but must be float16, bfloat16 or float32");
   EXPECT_EQ(message(DType::kF16, {4, 0}),
             "npu_dynamic_quant: the last dimension of input (4, 0) is 0; its largest value is not defined");
+}
+
+TEST(DynamicQuant, RefusalsOfGroupsAndInt4) {
+  const ConstTensorView x(nullptr, DType::kF16, {4, 12});
+  const auto message = [](const DynamicQuantArgs& args) { return refusal([&] { infer(args); }); };
+  const auto view = [](DType t, const Dims& sizes) { return ConstTensorView(nullptr, t, sizes); };
+  EXPECT_EQ(
+      message({.x = x, .int4 = true}),
+      "npu_dynamic_quant: the last dimension of input (4, 12) is 12, but for quint4x2 it must be a multiple of 8");
+  EXPECT_EQ(message({.x = x, .group_index = view(DType::kI32, {2})}),
+            "npu_dynamic_quant: group_index is given without smooth_scales (E, h)");
+  EXPECT_EQ(message({.x = x, .smooth_scales = view(DType::kF16, {12}), .group_index = view(DType::kI64, {2})}),
+            "npu_dynamic_quant: group_index is int64, but must be int32");
+  EXPECT_EQ(message({.x = x, .smooth_scales = view(DType::kF16, {12}), .group_index = view(DType::kI32, {2})}),
+            "npu_dynamic_quant: smooth_scales has shape (12,), but with group_index (E,) it must be (E, h) = (2, 12)");
+  EXPECT_EQ(message({.x = x, .smooth_scales = view(DType::kF16, {0, 12}), .group_index = view(DType::kI32, {0})}),
+            "npu_dynamic_quant: group_index has shape (0,), but must be (E,) and not empty");
+}
+
+TEST(DynamicQuant, RefusesGroupsThatDoNotCoverTheRows) {
+  ExecutionContext ctx(1);
+  const std::vector<float> x(4 * 2, 1.0f), smooth(2 * 2, 1.0f);
+  std::vector<int8_t> y(4 * 2);
+  std::vector<float> scale(4);
+  const auto message = [&](std::vector<int32_t> ends) {
+    return refusal([&] {
+      dynamic_quant({.x = ConstTensorView(x.data(), DType::kF32, {4, 2}),
+                     .smooth_scales = ConstTensorView(smooth.data(), DType::kF32, {2, 2}),
+                     .group_index = ConstTensorView(ends.data(), DType::kI32, {2})},
+                    TensorView(y.data(), DType::kI8, {4, 2}), TensorView(scale.data(), DType::kF32, {4}), ctx);
+    });
+  };
+  EXPECT_EQ(message({2, 4}), "accepted");
+  const std::string rule =
+      ", but group_index must not decrease, starts at 0 or above, and its last value is the number "
+      "of rows, 4";
+  EXPECT_EQ(message({2, 3}), "npu_dynamic_quant: group_index[1] is 3" + rule);
+  EXPECT_EQ(message({5, 4}), "npu_dynamic_quant: group_index[0] is 5" + rule);
+  EXPECT_EQ(message({-1, 4}), "npu_dynamic_quant: group_index[0] is -1" + rule);
+  EXPECT_EQ(message({3, 2}), "npu_dynamic_quant: group_index[1] is 2" + rule);
 }
 
 }  // namespace

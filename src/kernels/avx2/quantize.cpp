@@ -32,9 +32,9 @@ constexpr int kLanes = 8;
 }
 
 // The bounds are integers, so clamping before rounding is the same, and keeps the conversion (half to even) in range.
-[[gnu::always_inline]] inline void store_rounded(__m256 y, int8_t* out, int64_t count) {
+[[gnu::always_inline]] inline void store_rounded(__m256 y, __m256 lo, __m256 hi, int8_t* out, int64_t count) {
   y = _mm256_and_ps(y, _mm256_cmp_ps(y, y, _CMP_ORD_Q));  // NaN gives 0
-  y = _mm256_min_ps(_mm256_max_ps(y, _mm256_set1_ps(-128.0f)), _mm256_set1_ps(127.0f));
+  y = _mm256_min_ps(_mm256_max_ps(y, lo), hi);
   const __m256i q = _mm256_cvtps_epi32(y);
   const __m128i q16 = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
   const __m128i q8 = _mm_packs_epi16(q16, q16);
@@ -73,7 +73,7 @@ void quantize_row(const QuantizeRow& row) noexcept {
     const __m256 x = load(row.x, row.x_dtype, j, count);
     __m256 y = row.divide ? _mm256_div_ps(x, scale) : _mm256_mul_ps(x, scale);
     if (row.zero_point) y = _mm256_add_ps(y, zero_point);
-    store_rounded(y, row.out + j, count);
+    store_rounded(y, _mm256_set1_ps(row.lo), _mm256_set1_ps(row.hi), row.out + j, count);
   });
 }
 
@@ -88,9 +88,10 @@ float dynamic_quant_row(const DynamicQuantRow& row) noexcept {
   if (bits > 0x7f800000) bits = 0x7fc00000;  // one NaN, whichever NaN was met
   float max_abs;
   std::memcpy(&max_abs, &bits, sizeof max_abs);
-  const float scale = max_abs / 127.0f;
+  const float scale = max_abs / row.max;
   for_each_vector(row.n, [&](int64_t j, int64_t count) {
-    store_rounded(_mm256_div_ps(smoothed(row, j, count), _mm256_set1_ps(scale)), row.out + j, count);
+    const __m256 y = _mm256_div_ps(smoothed(row, j, count), _mm256_set1_ps(scale));
+    store_rounded(y, _mm256_set1_ps(-row.max - 1.0f), _mm256_set1_ps(row.max), row.out + j, count);
   });
   return scale;
 }

@@ -19,9 +19,9 @@ constexpr int kLanes = 16;
 }
 
 // The bounds are integers, so clamping before rounding is the same, and keeps the conversion (half to even) in range.
-[[gnu::always_inline]] inline void store_rounded(__m512 y, int8_t* out, __mmask16 mask) {
+[[gnu::always_inline]] inline void store_rounded(__m512 y, __m512 lo, __m512 hi, int8_t* out, __mmask16 mask) {
   y = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, y, _CMP_ORD_Q), y);  // NaN gives 0
-  y = _mm512_min_ps(_mm512_max_ps(y, _mm512_set1_ps(-128.0f)), _mm512_set1_ps(127.0f));
+  y = _mm512_min_ps(_mm512_max_ps(y, lo), hi);
   _mm_mask_storeu_epi8(out, mask, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(y)));
 }
 
@@ -57,7 +57,7 @@ void quantize_row(const QuantizeRow& row) noexcept {
     const __m512 x = load(row.x, row.x_dtype, j, mask);
     __m512 y = row.divide ? _mm512_div_ps(x, scale) : _mm512_mul_ps(x, scale);
     if (row.zero_point) y = _mm512_add_ps(y, zero_point);
-    store_rounded(y, row.out + j, mask);
+    store_rounded(y, _mm512_set1_ps(row.lo), _mm512_set1_ps(row.hi), row.out + j, mask);
   });
 }
 
@@ -72,9 +72,10 @@ float dynamic_quant_row(const DynamicQuantRow& row) noexcept {
   if (bits > 0x7f800000) bits = 0x7fc00000;  // one NaN, whichever NaN was met
   float max_abs;
   std::memcpy(&max_abs, &bits, sizeof max_abs);
-  const float scale = max_abs / 127.0f;
+  const float scale = max_abs / row.max;
   for_each_vector(row.n, [&](int64_t j, __mmask16 mask) {
-    store_rounded(_mm512_div_ps(smoothed(row, j, mask), _mm512_set1_ps(scale)), row.out + j, mask);
+    const __m512 y = _mm512_div_ps(smoothed(row, j, mask), _mm512_set1_ps(scale));
+    store_rounded(y, _mm512_set1_ps(-row.max - 1.0f), _mm512_set1_ps(row.max), row.out + j, mask);
   });
   return scale;
 }

@@ -14,9 +14,9 @@ float load(const void* x, DType dtype, int64_t j) {
 }
 
 // The bounds are integers, so clamping before rounding is the same and keeps the cast defined.
-int8_t round_to_s8(float y) {
+int8_t round_to_s8(float y, float lo, float hi) {
   if (y != y) return 0;
-  y = y < -128.0f ? -128.0f : y > 127.0f ? 127.0f : y;
+  y = y < lo ? lo : y > hi ? hi : y;
   return static_cast<int8_t>(std::nearbyint(y));
 }
 
@@ -39,7 +39,7 @@ void quantize_row(const QuantizeRow& row) noexcept {
     const float x = load(row.x, row.x_dtype, j);
     float y = row.divide ? x / row.scale[s] : x * row.scale[s];
     if (row.zero_point) y = y + row.zero_point[s];
-    row.out[j] = round_to_s8(y);
+    row.out[j] = round_to_s8(y, row.lo, row.hi);
   }
 }
 
@@ -53,8 +53,10 @@ float dynamic_quant_row(const DynamicQuantRow& row) noexcept {
   if (max_bits > 0x7f800000u) max_bits = 0x7fc00000u;  // one NaN, whichever NaN was met
   float max_abs;
   std::memcpy(&max_abs, &max_bits, sizeof max_abs);
-  const float scale = max_abs / 127.0f;
-  for (int64_t j = 0; j < row.n; ++j) row.out[j] = round_to_s8(smoothed(row, j) / scale);
+  const float scale = max_abs / row.max;
+  for (int64_t j = 0; j < row.n; ++j) {
+    row.out[j] = round_to_s8(smoothed(row, j) / scale, -row.max - 1.0f, row.max);
+  }
   return scale;
 }
 

@@ -1,0 +1,28 @@
+// x1 and x2 of npu_quant_matmul as a neutral problem.
+#pragma once
+
+#include "a8w8/quant_matmul.h"
+#include "format/weight_layout.h"
+#include "matmul/problem.h"
+
+namespace a8w8 {
+
+// How x2 lies, if not as int8 with strides. `bytes_per_matrix` is what one matrix of a batch takes.
+struct StoredWeight {
+  bool plain = true;
+  WeightLayout layout;
+  int64_t bytes_per_matrix = 0;
+};
+StoredWeight stored_weight(const QuantMatmulArgs& args);
+
+// x1 as int8 (..., m, k): itself, or dense at `to` (null while only its shape is asked for), where unpack_x1 puts it.
+ConstTensorView int8_x1(const QuantMatmulArgs& args, void* to = nullptr);
+int64_t unpacked_x1_bytes(const QuantMatmulArgs& args);  // 0 if x1 is int8 itself
+void unpack_x1(const QuantMatmulArgs& args, void* to);
+
+// x1 is int8_x1's. `weight` must outlive the problem. `out` are the sizes of the result. Where all of a batch share one
+// weight and one bias, the batch is folded into rows.
+GemmProblem lower_matrices(const QuantMatmulArgs& args, const ConstTensorView& x1, const StoredWeight& weight,
+                           const Dims& out);
+
+}  // namespace a8w8
