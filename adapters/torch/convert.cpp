@@ -5,6 +5,7 @@
 #include <torch/csrc/stable/c/shim.h>
 
 #include <array>
+#include <iterator>
 #include <sstream>
 
 #include "a8w8/status.h"
@@ -35,12 +36,21 @@ template <class... Parts>
   throw Error(ErrorCode::kInvalidArgument, text.str());
 }
 
-// Sizes and strides as plain numbers. Under torch.compile with dynamic shapes they are symbols; asking for their value
-// makes the graph specialize on it, which is correct for every shape at the price of a recompilation for a new one.
-Dims to_dims(c10::SymIntArrayRef values) {
-  Dims dims;
-  for (const c10::SymInt& v : values) dims.push_back(v.guard_int(__FILE__, __LINE__));
-  return dims;
+// Stand-ins for symbolic sizes: primes, so that they are equal to no size that somebody chose and multiples of nothing.
+constexpr int64_t kStandIns[] = {10007, 10009, 10037, 10039, 10061, 10067, 10069, 10079, 10091, 10093, 10099, 10103};
+
+bool may_stay_symbol(Free free, int64_t dim, int64_t rank) {
+  switch (free) {
+    case Free::kNone:
+      return false;
+    case Free::kBatch:
+      return dim < rank - 2;
+    case Free::kRows:
+      return dim < rank - 1;
+    case Free::kAll:
+      return true;
+  }
+  return false;
 }
 
 void torch_parallel(int64_t tasks, FunctionRef<void(int64_t)> task) {
@@ -88,7 +98,19 @@ DType dtype_argument(const char* op, const char* name, int64_t scalar_type) {
   return *dtype;
 }
 
-ConstTensorView Operands::view(const at::Tensor& tensor, const char* name) const {
+int64_t Operands::number_for(const c10::SymInt& size, bool may_stay_symbol) {
+  if (const auto number = size.maybe_as_int()) return *number;
+  if (symbols_ == Symbols::kNumbers || !may_stay_symbol) return size.guard_int(__FILE__, __LINE__);
+  const std::string expression = size.toSymNode()->str();
+  for (const StandIn& s : stand_ins_) {
+    if (s.expression == expression) return s.number;
+  }
+  if (stand_ins_.size() == std::size(kStandIns)) return size.guard_int(__FILE__, __LINE__);
+  stand_ins_.push_back({expression, size, kStandIns[stand_ins_.size()]});
+  return stand_ins_.back().number;
+}
+
+ConstTensorView Operands::view(const at::Tensor& tensor, const char* name, Free free) {
   const bool right_device = mode_ == Mode::kMeta ? tensor.is_meta() : tensor.is_cpu();
   if (!right_device) refuse(op_, ": ", name, " is on ", tensor.device(), ", but the other operands are on the CPU");
   const auto dtype =
@@ -97,21 +119,37 @@ ConstTensorView Operands::view(const at::Tensor& tensor, const char* name) const
     refuse(op_, ": ", name, " is ", c10::toString(tensor.scalar_type()), " with layout ", tensor.layout(),
            ", but must be a plain strided tensor of a dtype the operation allows");
   }
-  if (tensor.dim() > kMaxRank)
-    refuse(op_, ": ", name, " has ", tensor.dim(), " dimensions, but at most ", kMaxRank, " are allowed");
-  const void* data = mode_ == Mode::kMeta ? nullptr : tensor.const_data_ptr();
-  return ConstTensorView(data, *dtype, to_dims(tensor.sym_sizes()), to_dims(tensor.sym_strides()));
+  const int64_t rank = tensor.dim();
+  if (rank > kMaxRank) refuse(op_, ": ", name, " has ", rank, " dimensions, but at most ", kMaxRank, " are allowed");
+  if (mode_ == Mode::kCpu) {
+    return ConstTensorView(tensor.const_data_ptr(), *dtype, Dims(tensor.sizes().data(), rank),
+                           Dims(tensor.strides().data(), rank));
+  }
+  Dims sizes;
+  for (int64_t i = 0; i < rank; ++i) sizes.push_back(number_for(tensor.sym_sizes()[i], may_stay_symbol(free, i, rank)));
+  ConstTensorView view(nullptr, *dtype, sizes);
+  // No rule asks for the strides of an operand whose sizes may be symbols.
+  for (int64_t i = 0; i < rank && free == Free::kNone; ++i)
+    view.strides[i] = number_for(tensor.sym_strides()[i], false);
+  return view;
 }
 
-std::optional<ConstTensorView> Operands::view(OptionalTensor tensor, const char* name) const {
+std::optional<ConstTensorView> Operands::view(OptionalTensor tensor, const char* name, Free free) {
   if (!tensor || !tensor->defined()) return std::nullopt;
-  return view(*tensor, name);
+  return view(*tensor, name, free);
 }
 
 at::Tensor Operands::empty(const TensorDesc& desc) const {
-  const at::IntArrayRef sizes(desc.sizes.begin(), desc.sizes.end());
-  return at::empty(sizes,
-                   at::TensorOptions(to_scalar_type(desc.dtype)).device(mode_ == Mode::kMeta ? at::kMeta : at::kCPU));
+  const at::TensorOptions options(to_scalar_type(desc.dtype));
+  if (mode_ == Mode::kCpu)
+    return at::empty(at::IntArrayRef(desc.sizes.begin(), desc.sizes.end()), options.device(at::kCPU));
+  std::vector<c10::SymInt> sizes(desc.sizes.begin(), desc.sizes.end());
+  for (c10::SymInt& size : sizes) {
+    for (const StandIn& s : stand_ins_) {
+      if (size.maybe_as_int() == s.number) size = s.symbol;
+    }
+  }
+  return at::empty_symint(sizes, options.device(at::kMeta));
 }
 
 TensorView output_view(const at::Tensor& tensor) {

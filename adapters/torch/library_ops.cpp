@@ -59,7 +59,7 @@ void write_checkpoint(std::string folder, Strings names, Strings quant_types, st
   check_lengths(names.size(), quant_types.size(), "names and quant_types");
   check_lengths(names.size(), tensors.size(), "names and tensors");
   check_lengths(file_names.size(), file_contents.size(), "file_names and file_contents");
-  const Operands operands("write_checkpoint", Mode::kCpu);
+  Operands operands("write_checkpoint", Mode::kCpu, Operands::Symbols::kNumbers);
   std::vector<CheckpointTensor> entries;
   for (size_t i = 0; i < names.size(); ++i)
     entries.push_back({names[i], quant_types[i], operands.view(tensors[i], names[i].c_str())});

@@ -11,27 +11,26 @@ namespace {
 template <Mode mode>
 at::Tensor linear_dynamic(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& weight_scale,
                           OptionalTensor bias) {
-  const Operands operands("linear_dynamic", mode);
-  const LinearDynamicArgs args{operands.view(x, "x"), operands.view(weight, "weight"),
-                               operands.view(weight_scale, "weight_scale"), operands.view(bias, "bias")};
-  const at::Tensor out = operands.empty(infer(args));
-  if constexpr (mode == Mode::kCpu) a8w8::linear_dynamic(args, output_view(out), current_context());
-  return out;
+  return with_operands("linear_dynamic", mode, [&](Operands& operands) {
+    const LinearDynamicArgs args{operands.view(x, "x", Free::kRows), operands.view(weight, "weight"),
+                                 operands.view(weight_scale, "weight_scale"), operands.view(bias, "bias")};
+    const at::Tensor out = operands.empty(infer(args));
+    if constexpr (mode == Mode::kCpu) a8w8::linear_dynamic(args, output_view(out), current_context());
+    return out;
+  });
 }
 
 template <Mode mode>
 at::Tensor linear_static(const at::Tensor& x, const at::Tensor& input_scale, const at::Tensor& input_offset,
                          const at::Tensor& weight, const at::Tensor& deq_scale, OptionalTensor quant_bias) {
-  const Operands operands("linear_static", mode);
-  const LinearStaticArgs args{operands.view(x, "x"),
-                              operands.view(input_scale, "input_scale"),
-                              operands.view(input_offset, "input_offset"),
-                              operands.view(weight, "weight"),
-                              operands.view(deq_scale, "deq_scale"),
-                              operands.view(quant_bias, "quant_bias")};
-  const at::Tensor out = operands.empty(infer(args));
-  if constexpr (mode == Mode::kCpu) a8w8::linear_static(args, output_view(out), current_context());
-  return out;
+  return with_operands("linear_static", mode, [&](Operands& operands) {
+    const LinearStaticArgs args{operands.view(x, "x", Free::kRows),          operands.view(input_scale, "input_scale"),
+                                operands.view(input_offset, "input_offset"), operands.view(weight, "weight"),
+                                operands.view(deq_scale, "deq_scale"),       operands.view(quant_bias, "quant_bias")};
+    const at::Tensor out = operands.empty(infer(args));
+    if constexpr (mode == Mode::kCpu) a8w8::linear_static(args, output_view(out), current_context());
+    return out;
+  });
 }
 
 template <Mode mode>

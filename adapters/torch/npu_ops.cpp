@@ -10,6 +10,7 @@
 #include "a8w8/quantize.h"
 #include "a8w8/status.h"
 #include "convert.h"
+#include "register.h"
 
 namespace a8w8::torch_adapter {
 namespace {
@@ -19,15 +20,6 @@ using OptionalInt = std::optional<int64_t>;
 // Parameters of the schemas that these operations do not take: given at all, they are refused.
 void refuse_if(bool given, const char* op, const std::string& what) {
   if (given) throw Error(ErrorCode::kUnsupported, std::string(op) + ": " + what);
-}
-
-void refuse_group_sizes(at::OptionalIntArrayRef group_sizes) {
-  if (!group_sizes) return;
-  bool neutral = group_sizes->size() == 3;
-  for (int64_t g : *group_sizes) neutral = neutral && (g == 0 || g == 1);
-  refuse_if(!neutral, "npu_quant_matmul",
-            "group_sizes must be None or three zeros or ones; per-group scales (row 9 of the Atlas A2/A3 table) are "
-            "not supported");
 }
 
 template <Mode mode>
@@ -42,43 +34,46 @@ at::Tensor quant_matmul(const at::Tensor& x1, const at::Tensor& x2, const at::Te
         std::pair("scale_dtype", scale_dtype.has_value()), std::pair("y_scale", y_scale.has_value())}) {
     refuse_if(given, kOp, std::string(name) + " is given, but must be None: it is not supported on these products");
   }
-  refuse_group_sizes(group_sizes);
-
-  const Operands operands(kOp, mode);
-  QuantMatmulArgs args;
-  args.x1 = operands.view(x1, "x1"), args.x2 = operands.view(x2, "x2"), args.scale = operands.view(scale, "scale");
-  args.offset = operands.view(offset, "offset"), args.bias = operands.view(bias, "bias");
-  args.pertoken_scale = operands.view(pertoken_scale, "pertoken_scale");
-  if (output_dtype) args.output_dtype = dtype_argument(kOp, "output_dtype", *output_dtype);
-  const at::Tensor out = operands.empty(infer(args));
-  if constexpr (mode == Mode::kCpu) a8w8::quant_matmul(args, output_view(out), current_context());
-  return out;
+  return with_operands(kOp, mode, [&](Operands& operands) {
+    QuantMatmulArgs args;
+    args.x1 = operands.view(x1, "x1", Free::kRows), args.x2 = operands.view(x2, "x2", Free::kBatch);
+    args.scale = operands.view(scale, "scale"), args.offset = operands.view(offset, "offset");
+    args.pertoken_scale = operands.view(pertoken_scale, "pertoken_scale", Free::kAll);
+    args.bias = operands.view(bias, "bias", Free::kBatch);
+    if (output_dtype) args.output_dtype = dtype_argument(kOp, "output_dtype", *output_dtype);
+    if (group_sizes) args.group_sizes = Dims(group_sizes->data(), static_cast<int64_t>(group_sizes->size()));
+    const at::Tensor out = operands.empty(infer(args));
+    if constexpr (mode == Mode::kCpu) a8w8::quant_matmul(args, output_view(out), current_context());
+    return out;
+  });
 }
 
 template <Mode mode>
 at::Tensor trans_quant_param(const at::Tensor& scale, OptionalTensor offset, OptionalInt round_mode) {
-  const Operands operands("npu_trans_quant_param", mode);
-  const TransQuantParamArgs args{operands.view(scale, "scale"), operands.view(offset, "offset"),
-                                 round_mode.value_or(0)};
-  const at::Tensor out = operands.empty(infer(args));
-  if constexpr (mode == Mode::kCpu) a8w8::trans_quant_param(args, output_view(out));
-  return out;
+  return with_operands("npu_trans_quant_param", mode, [&](Operands& operands) {
+    const TransQuantParamArgs args{operands.view(scale, "scale", Free::kAll),
+                                   operands.view(offset, "offset", Free::kAll), round_mode.value_or(0)};
+    const at::Tensor out = operands.empty(infer(args));
+    if constexpr (mode == Mode::kCpu) a8w8::trans_quant_param(args, output_view(out));
+    return out;
+  });
 }
 
 template <Mode mode>
 at::Tensor quantize(const at::Tensor& self, const at::Tensor& scales, OptionalTensor zero_points, int64_t dtype,
                     int64_t axis, bool div_mode) {
   constexpr const char* kOp = "npu_quantize";
-  const Operands operands(kOp, mode);
-  const QuantizeArgs args{operands.view(self, "x"),
-                          operands.view(scales, "scales"),
-                          operands.view(zero_points, "zero_points"),
-                          dtype_argument(kOp, "dtype", dtype),
-                          axis,
-                          div_mode};
-  const at::Tensor out = operands.empty(infer(args));
-  if constexpr (mode == Mode::kCpu) a8w8::quantize(args, output_view(out), current_context());
-  return out;
+  return with_operands(kOp, mode, [&](Operands& operands) {
+    QuantizeArgs args;
+    args.x = operands.view(self, "x", Free::kAll), args.scales = operands.view(scales, "scales", Free::kAll);
+    args.zero_points = operands.view(zero_points, "zero_points", Free::kAll);
+    args.int4 = is_quint4x2(dtype);
+    if (!args.int4) args.dtype = dtype_argument(kOp, "dtype", dtype);
+    args.axis = axis, args.div_mode = div_mode;
+    const at::Tensor out = operands.empty(infer(args));
+    if constexpr (mode == Mode::kCpu) a8w8::quantize(args, output_view(out), current_context());
+    return out;
+  });
 }
 
 template <Mode mode>
@@ -86,52 +81,51 @@ std::tuple<at::Tensor, at::Tensor> dynamic_quant(const at::Tensor& input, Option
                                                  OptionalTensor group_index, OptionalInt dst_type,
                                                  c10::string_view quant_mode, double dst_type_max) {
   constexpr const char* kOp = "npu_dynamic_quant";
-  refuse_if(group_index.has_value(), kOp, "group_index is given, but is not supported");
   refuse_if(quant_mode != "pertoken", kOp,
             "quant_mode is \"" + std::string(quant_mode) + "\", but must be \"pertoken\"");
   refuse_if(dst_type_max != 0.0, kOp, "dst_type_max is " + std::to_string(dst_type_max) + ", but must be 0");
-  if (dst_type) {
+  const bool int4 = dst_type && is_quint4x2(*dst_type);
+  if (dst_type && !int4) {
     const DType dtype = dtype_argument(kOp, "dst_type", *dst_type);
-    refuse_if(dtype != DType::kI8, kOp, std::string("dst_type is ") + dtype_name(dtype) + ", but must be None or int8");
+    refuse_if(dtype != DType::kI8, kOp,
+              std::string("dst_type is ") + dtype_name(dtype) + ", but must be None, int8 or quint4x2");
   }
-  const Operands operands(kOp, mode);
-  const DynamicQuantArgs args{operands.view(input, "input"), operands.view(smooth_scales, "smooth_scales")};
-  const DynamicQuantDesc desc = infer(args);
-  const at::Tensor y = operands.empty(desc.y), scale = operands.empty(desc.scale);
-  if constexpr (mode == Mode::kCpu) a8w8::dynamic_quant(args, output_view(y), output_view(scale), current_context());
-  return {y, scale};
-}
-
-// A process may hold another library that defines these schemas, torch_npu itself. Then they are left alone, and only
-// the kernels below are added.
-void define_once(torch::Library& m, const char* name, const char* schema) {
-  const std::string qualified = std::string("npu::") + name;
-  if (c10::Dispatcher::singleton().findSchema({qualified, ""})) return;
-  m.def((name + std::string(schema)).c_str(), {at::Tag::pt2_compliant_tag});
+  return with_operands(kOp, mode, [&](Operands& operands) {
+    const DynamicQuantArgs args{operands.view(input, "input", Free::kAll),
+                                operands.view(smooth_scales, "smooth_scales", Free::kAll),
+                                operands.view(group_index, "group_index", Free::kAll), int4};
+    const DynamicQuantDesc desc = infer(args);
+    const at::Tensor y = operands.empty(desc.y), scale = operands.empty(desc.scale);
+    if constexpr (mode == Mode::kCpu) a8w8::dynamic_quant(args, output_view(y), output_view(scale), current_context());
+    return std::tuple(y, scale);
+  });
 }
 
 template <Mode mode>
 void implement(torch::Library& m) {
-  m.impl("npu_quant_matmul", quant_matmul<mode>);
-  m.impl("npu_trans_quant_param", trans_quant_param<mode>);
-  m.impl("npu_quantize", quantize<mode>);
-  m.impl("npu_dynamic_quant", dynamic_quant<mode>);
+  constexpr c10::DispatchKey key = mode == Mode::kCpu ? c10::DispatchKey::CPU : c10::DispatchKey::Meta;
+  implement_once(m, key, "npu_quant_matmul", quant_matmul<mode>);
+  implement_once(m, key, "npu_trans_quant_param", trans_quant_param<mode>);
+  implement_once(m, key, "npu_quantize", quantize<mode>);
+  implement_once(m, key, "npu_dynamic_quant", dynamic_quant<mode>);
 }
 
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(npu, m) {
   define_once(
-      m, "npu_quant_matmul",
-      "(Tensor x1, Tensor x2, Tensor scale, *, Tensor? offset=None, Tensor? pertoken_scale=None, Tensor? bias=None, "
-      "int? output_dtype=None, int? x1_dtype=None, int? x2_dtype=None, int? pertoken_scale_dtype=None, "
-      "int? scale_dtype=None, int[]? group_sizes=None, Tensor? y_scale=None) -> Tensor");
-  define_once(m, "npu_trans_quant_param", "(Tensor scale, Tensor? offset=None, int? round_mode=0) -> Tensor");
-  define_once(m, "npu_quantize",
-              "(Tensor self, Tensor scales, Tensor? zero_points, int dtype, int axis=1, bool div_mode=True) -> Tensor");
-  define_once(m, "npu_dynamic_quant",
-              "(Tensor input, *, Tensor? smooth_scales=None, Tensor? group_index=None, int? dst_type=None, "
-              "str quant_mode=\"pertoken\", float dst_type_max=0.0) -> (Tensor, Tensor)");
+      m,
+      "npu_quant_matmul(Tensor x1, Tensor x2, Tensor scale, *, Tensor? offset=None, Tensor? pertoken_scale=None, "
+      "Tensor? bias=None, int? output_dtype=None, int? x1_dtype=None, int? x2_dtype=None, "
+      "int? pertoken_scale_dtype=None, int? scale_dtype=None, int[]? group_sizes=None, Tensor? y_scale=None) -> "
+      "Tensor");
+  define_once(m, "npu_trans_quant_param(Tensor scale, Tensor? offset=None, int? round_mode=0) -> Tensor");
+  define_once(m,
+              "npu_quantize(Tensor self, Tensor scales, Tensor? zero_points, int dtype, int axis=1, "
+              "bool div_mode=True) -> Tensor");
+  define_once(m,
+              "npu_dynamic_quant(Tensor input, *, Tensor? smooth_scales=None, Tensor? group_index=None, "
+              "int? dst_type=None, str quant_mode=\"pertoken\", float dst_type_max=0.0) -> (Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(npu, CPU, m) { implement<Mode::kCpu>(m); }

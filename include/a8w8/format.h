@@ -36,7 +36,9 @@ constexpr int64_t default_nz_c0(DType dtype) { return dtype_size(dtype) == 1 ? 3
 TensorDesc fractal_nz_desc(const ConstTensorView& x, int64_t c0 = 0);
 // x has any strides; `out` is contiguous and has the sizes of fractal_nz_desc for some c0, its last one.
 void to_fractal_nz(const ConstTensorView& x, const TensorView& out);
-// The inverse: `blocks` (..., N1, M1, 16, C0), contiguous, to the contiguous `out` (..., M, N).
+// The tensor of `sizes` (..., M, N) that `blocks` (..., N1, M1, 16, C0), contiguous, hold. Throws Error if they do not.
+TensorDesc infer_from_fractal_nz(const ConstTensorView& blocks, const Dims& sizes);
+// The inverse of to_fractal_nz; `out` is contiguous.
 void from_fractal_nz(const ConstTensorView& blocks, const TensorView& out);
 // The logical tensor that blocks hold, for quant_matmul's x2: C0 is 32 for int8 and 8 for int32 (words of int4).
 ConstTensorView fractal_nz_view(const void* blocks, DType dtype, const Dims& sizes);

@@ -14,11 +14,13 @@ from . import _library
 
 _library.load()
 
-from . import config, nn, ops  # noqa: E402 - they use the ops that the library registers
+from . import _formats, config, nn, ops  # noqa: E402 - they use the ops that the library registers
 from .checkpoint import load_model, save_checkpoint  # noqa: E402
 from .comparison import compare  # noqa: E402
 from .config import product, set_product, show_config  # noqa: E402
 from .quantize import quantize_model  # noqa: E402
+
+_formats.install()
 
 __version__: str = config.current()["version"]
 

@@ -1,7 +1,11 @@
 """Finds and loads the op library (C++), or says why that is not possible."""
 
+import importlib
+import importlib.util
 import os
 import platform
+import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -17,6 +21,7 @@ def library_path() -> Path:
 
 def load() -> None:
     """Loads the op library, which registers its ops with PyTorch; ImportError if that fails."""
+    _import_torch_npu()
     path = library_path()
     if not path.is_file():
         raise ImportError(
@@ -32,6 +37,19 @@ def load() -> None:
         torch.ops.load_library(path)
     except OSError as error:
         raise ImportError(_explain(path, str(error), built_with)) from error
+
+
+def _import_torch_npu() -> None:
+    """Lets the vendor's package, where it is installed, define its ops first: ours only add what is missing.
+
+    Schemas can be defined once, so the order matters; imported here, it does not depend on the program's imports.
+    """
+    if "torch_npu" in sys.modules or importlib.util.find_spec("torch_npu") is None:
+        return
+    try:
+        importlib.import_module("torch_npu")
+    except Exception as error:  # a package without its driver: whatever it raises, it registers nothing we need
+        warnings.warn(f"a8w8: torch_npu is installed but cannot be imported: {error}", RuntimeWarning, stacklevel=4)
 
 
 def _explain(path: Path, error: str, built_with: str | None) -> str:

@@ -22,22 +22,24 @@ def quant_matmul(
     output_dtype: torch.dtype | int | None = None,
     group_sizes: Sequence[int] | None = None,
 ) -> Tensor:
-    """Int8 matmul with dequantization or requantization: `npu_quant_matmul`.
+    """Int8 or int4 matmul with dequantization or requantization: `npu_quant_matmul`.
 
         acc = x1 @ x2                 int32, exact; += bias if that is int32
         y = acc * scale [* pertoken_scale[row]] [+ float bias]
         int8 output: clamp(clamp(rint(y), -256, 255) + rint(offset), -128, 127)
 
     Args:
-        x1: int8 (..., m, k), 2 to 6 dims, any strides.
-        x2: int8 (..., k, n), any strides; batch dims broadcast against those of x1.
+        x1: int8 (..., m, k), 2 to 6 dims, any strides; or int32 (..., m, k/8), eight int4 a word (`pack_int4`).
+        x2: int8 (..., k, n), any strides, batch dims broadcast against those of x1; or int32, either (k, n/8) or
+            (k/8, n), the transposed view of a packed (n, k). May be in FRACTAL_NZ (`format_cast`).
         scale: (1,) or (n,): int64 words of `trans_quant_param`, float32 or bfloat16. A float32 scale without
             pertoken_scale and with int8 or float16 output is first reduced to 19 bits, as the device does.
         offset: float32 (1,) or (n,); int8 output only; ignored with an int64 scale, which carries its own.
         pertoken_scale: float32 (m,).
         bias: int32, float32, bfloat16 or float16 (n,), or (batch, 1, n) for a 3-D output.
         output_dtype: int8 (the default), float16, bfloat16 or int32.
-        group_sizes: None or three values of 0 or 1, which have no effect.
+        group_sizes: None or three values of 0 or 1, which have no effect; or [1, 1, g] for int4 operands with scales
+            for each g elements of k: scale float32 (k/g, n), offset float16 (k/g, n), pertoken_scale (m,) or (m, 1).
 
     Returns:
         (..., m, n) of output_dtype. Which dtypes go together is a table of the product, see `a8w8.product()`.
@@ -87,30 +89,95 @@ def quantize(
         x: float32, float16 or bfloat16, any shape.
         scales: (1,) or (x.size(axis),), float32 or bfloat16 (with div_mode False also float16).
         zero_points: None, or the length of scales.
-        dtype: torch.qint8 or torch.int8; with div_mode also torch.quint8, torch.qint32 and their plain forms.
+        dtype: torch.qint8 or torch.int8; with div_mode also torch.quint8, torch.qint32 and their plain forms, without
+            it also torch.quint4x2: -8 .. 7, eight to an int32 word.
         axis: the axis along which scales vary; with div_mode False -2, or else the last one.
         div_mode: divide by scales rather than multiply.
 
     Returns:
-        int8, uint8 or int32 of the shape of x.
+        int8, uint8 or int32 of the shape of x; for quint4x2 int32 with the last dim / 8.
     """
     return torch.ops.npu.npu_quantize(x, scales, zero_points, dtype, axis, div_mode)
 
 
-def dynamic_quant(x: Tensor, *, smooth_scales: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def dynamic_quant(
+    x: Tensor,
+    *,
+    smooth_scales: Tensor | None = None,
+    group_index: Tensor | None = None,
+    dst_type: torch.dtype | int | None = None,
+) -> tuple[Tensor, Tensor]:
     """Quantizes each row with a scale of its own: `npu_dynamic_quant`.
 
-    v = x [* smooth_scales]; scale = max|v| / 127 over the last dim; result clamp(rint(v / scale)). A row of zeros has
-    scale 0 and gives zeros.
+    v = x [* smooth_scales]; scale = max|v| / 127 (int4: 7) over the last dim; result clamp(rint(v / scale)). A row of
+    zeros has scale 0 and gives zeros.
 
     Args:
         x: float32, float16 or bfloat16 (..., h), at least 2-D.
-        smooth_scales: (h,) of the dtype of x.
+        smooth_scales: (h,) of the dtype of x; with group_index (E, h).
+        group_index: int32 (E,), not decreasing, the last one the number of rows: row e of smooth_scales belongs to rows
+            group_index[e - 1] .. group_index[e] - 1 of x flattened to (rows, h).
+        dst_type: torch.int8 (the default) or torch.quint4x2.
 
     Returns:
-        int8 of the shape of x, and the scales, float32 of shape x.shape[:-1].
+        int8 of the shape of x (quint4x2: int32, the last dim / 8), and the scales, float32 of shape x.shape[:-1].
     """
-    return torch.ops.npu.npu_dynamic_quant(x, smooth_scales=smooth_scales)
+    return torch.ops.npu.npu_dynamic_quant(x, smooth_scales=smooth_scales, group_index=group_index, dst_type=dst_type)
+
+
+def convert_weight_to_int4pack(weight: Tensor, inner_k_tiles: int = 0) -> Tensor:
+    """Packs eight int4 of the last dim into an int32, element 0 lowest: `npu_convert_weight_to_int4pack`.
+
+    Args:
+        weight: int32, 2-D or 3-D, contiguous, last dim a multiple of 8; only the low four bits of each value count. In
+            FRACTAL_NZ the words are in FRACTAL_NZ, too.
+        inner_k_tiles: ignored.
+
+    Returns:
+        int32, the last dim / 8.
+    """
+    return torch.ops.npu.npu_convert_weight_to_int4pack(weight, inner_k_tiles)
+
+
+def format_cast(x: Tensor, acl_format: int | Tensor, *, customize_dtype: torch.dtype | int | None = None) -> Tensor:
+    """Gives a tensor another physical format: `npu_format_cast`.
+
+    Values, sizes, strides, dtype and requires_grad stay. On a CPU results never depend on the format; it is remembered
+    (`get_format`), and the storage has the size of the blocks. A tensor of fewer than two dims stays ND.
+
+    Args:
+        x: any tensor.
+        acl_format: ND (2), FRACTAL_NZ (29) or a base format, which only retags (NCHW 0, NHWC 1, ...); or a tensor
+            whose format to take.
+        customize_dtype: torch.int32 for an int32 tensor whose blocks are to be 8 columns wide, for instance int4 words.
+
+    Returns:
+        x itself if it is in the format, else a copy.
+    """
+    return torch.ops.npu.npu_format_cast(x, acl_format, customize_dtype=customize_dtype)
+
+
+def get_format(x: Tensor) -> int:
+    """The number of a tensor's format: `get_npu_format`. A fresh one is NCHW (0) if 4-D, NCDHW (30) if 5-D, else ND."""
+    return torch.ops.npu.get_npu_format(x)
+
+
+def to_fractal_nz(x: Tensor, c0: int | None = None) -> Tensor:
+    """The bytes of x in FRACTAL_NZ order, as the device stores them.
+
+    Args:
+        x: (..., M, N), 2 to 6 dims, any strides.
+        c0: columns of a block; None: those of x if it is in FRACTAL_NZ, else 32 for one-byte dtypes and 16 for others.
+
+    Returns:
+        (..., ceil(N/c0), ceil(M/16), 16, c0), zero padded, of the dtype of x.
+    """
+    return torch.ops.a8w8.to_fractal_nz(x, c0)
+
+
+def from_fractal_nz(blocks: Tensor, shape: Sequence[int]) -> Tensor:
+    """The tensor (..., M, N) of `shape` that blocks (..., N1, M1, 16, C0) hold: the inverse of `to_fractal_nz`."""
+    return torch.ops.a8w8.from_fractal_nz(blocks, shape)
 
 
 def linear_dynamic(x: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None = None) -> Tensor:

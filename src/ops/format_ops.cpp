@@ -45,8 +45,7 @@ void to_fractal_nz(const ConstTensorView& x, const TensorView& out) {
 }
 
 void from_fractal_nz(const ConstTensorView& blocks, const TensorView& out) {
-  throw_if_error(check_from_fractal_nz(blocks, out));
-  throw_if_error(check_output("from_fractal_nz", "out", out, {out.dtype, out.sizes}));
+  throw_if_error(check_output("from_fractal_nz", "out", out, infer_from_fractal_nz(blocks, out.sizes)));
   throw_if_error(check_readable("from_fractal_nz", {{"blocks", blocks}}));
   const NzLayout nz{out.sizes[-2], out.sizes[-1], blocks.sizes[-1]};
   for_each_matrix(out, nz, [&](int64_t at, int64_t blocks_at) {

@@ -24,17 +24,16 @@ Status check_fractal_nz(const ConstTensorView& x, int64_t c0, TensorDesc& blocks
   return fine();
 }
 
-Status check_from_fractal_nz(const ConstTensorView& blocks, const TensorView& out) {
+Status check_from_fractal_nz(const ConstTensorView& blocks, const Dims& sizes) {
   constexpr const char* kOp = "from_fractal_nz";
   if (blocks.rank() < 4 || blocks.sizes[-1] < 1 || !blocks.is_contiguous()) {
     return invalid(kOp, ": blocks has shape ", blocks.sizes.str(),
                    ", but must be (..., N1, M1, 16, C0) and contiguous");
   }
   TensorDesc expected;
-  A8W8_RETURN_IF_BROKEN(check_fractal_nz(out, blocks.sizes[-1], expected));
-  if (blocks.dtype == out.dtype && blocks.sizes == expected.sizes) return fine();
-  return invalid(kOp, ": blocks is ", dtype_name(blocks.dtype), " ", blocks.sizes.str(), ", but for ",
-                 dtype_name(out.dtype), " ", out.sizes.str(), " it must be ", dtype_name(out.dtype), " ",
+  A8W8_RETURN_IF_BROKEN(check_fractal_nz(ConstTensorView(nullptr, blocks.dtype, sizes), blocks.sizes[-1], expected));
+  if (blocks.sizes == expected.sizes) return fine();
+  return invalid(kOp, ": blocks has shape ", blocks.sizes.str(), ", but for a tensor ", sizes.str(), " it must be ",
                  expected.sizes.str());
 }
 
@@ -83,6 +82,11 @@ TensorDesc fractal_nz_desc(const ConstTensorView& x, int64_t c0) {
   TensorDesc blocks;
   throw_if_error(check_fractal_nz(x, c0, blocks));
   return blocks;
+}
+
+TensorDesc infer_from_fractal_nz(const ConstTensorView& blocks, const Dims& sizes) {
+  throw_if_error(check_from_fractal_nz(blocks, sizes));
+  return {blocks.dtype, sizes};
 }
 
 TensorDesc infer(const Int4PackArgs& args) {

@@ -8,8 +8,8 @@ namespace a8w8 {
 
 // Of a cast to FRACTAL_NZ; fills the desc of the blocks. c0 = 0 means default_nz_c0.
 Status check_fractal_nz(const ConstTensorView& x, int64_t c0, TensorDesc& blocks);
-// The blocks that from_fractal_nz reads must be those of `out`.
-Status check_from_fractal_nz(const ConstTensorView& blocks, const TensorView& out);
+// The blocks that from_fractal_nz reads must be those of a tensor of `sizes`.
+Status check_from_fractal_nz(const ConstTensorView& blocks, const Dims& sizes);
 Status check_pack_int4(const ConstTensorView& values, TensorDesc& words);
 Status check_unpack_int4(const ConstTensorView& words, TensorDesc& values);
 

@@ -23,6 +23,21 @@ SCHEMAS = {
     "npu_dynamic_quant": "npu::npu_dynamic_quant(Tensor input, *, Tensor? smooth_scales=None, "
     "Tensor? group_index=None, "
     'int? dst_type=None, str quant_mode="pertoken", float dst_type_max=0.) -> (Tensor, Tensor)',
+    "npu_format_cast": "npu::npu_format_cast(Tensor self, int acl_format, *, int? customize_dtype=None, "
+    "int? input_dtype=None) -> Tensor",
+    "npu_format_cast.Tensor": "npu::npu_format_cast.Tensor(Tensor self, Tensor dst, *, int? customize_dtype=None, "
+    "int? input_dtype=None) -> Tensor",
+    "npu_format_cast_.acl_format": "npu::npu_format_cast_.acl_format(Tensor(a!) self, int acl_format, *, "
+    "int? customize_dtype=None, int? input_dtype=None) -> Tensor(a!)",
+    "npu_format_cast_": "npu::npu_format_cast_(Tensor(a!) self, Tensor src, *, int? customize_dtype=None, "
+    "int? input_dtype=None) -> Tensor(a!)",
+    "_npu_format_cast": "npu::_npu_format_cast(Tensor self, int acl_format) -> Tensor",
+    "_npu_format_cast.aclnn": "npu::_npu_format_cast.aclnn(Tensor self, int acl_format, int customize_dtype) -> Tensor",
+    "_npu_format_cast.input_dtype": "npu::_npu_format_cast.input_dtype(Tensor self, int acl_format, "
+    "int customize_dtype, int input_dtype) -> Tensor",
+    "get_npu_format": "npu::get_npu_format(Tensor self) -> int",
+    "npu_convert_weight_to_int4pack": "npu::npu_convert_weight_to_int4pack(Tensor weight, "
+    "int inner_k_tiles=0) -> Tensor",
 }
 
 X = torch.randn(6, 16)
@@ -33,7 +48,8 @@ S = torch.rand(8) / 100
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_schema_is_the_vendors(name):
-    assert str(getattr(torch.ops.npu, name).default._schema) == SCHEMAS[name]
+    packet, _, overload = name.partition(".")
+    assert str(getattr(getattr(torch.ops.npu, packet), overload or "default")._schema) == SCHEMAS[name]
 
 
 CALLS = {
@@ -46,6 +62,30 @@ CALLS = {
     "trans_quant_param": (torch.ops.npu.npu_trans_quant_param, (S, torch.rand(1)), {}),
     "quantize": (torch.ops.npu.npu_quantize, (X, torch.rand(16), None, 12), {}),
     "dynamic_quant": (torch.ops.npu.npu_dynamic_quant, (X,), {}),
+    "quant_matmul_int4": (
+        torch.ops.npu.npu_quant_matmul,
+        (torch.zeros(6, 2, dtype=torch.int32), torch.zeros(8, 2, dtype=torch.int32).t(), S),
+        {"output_dtype": 5},
+    ),
+    "quant_matmul_groups": (
+        torch.ops.npu.npu_quant_matmul,
+        (torch.zeros(6, 2, dtype=torch.int32), torch.zeros(8, 2, dtype=torch.int32).t(), torch.rand(2, 8)),
+        {
+            "offset": torch.zeros(2, 8).half(),
+            "pertoken_scale": torch.rand(6),
+            "output_dtype": 15,
+            "group_sizes": [1, 1, 8],
+        },
+    ),
+    "quantize_int4": (torch.ops.npu.npu_quantize, (X, torch.rand(16), None, 16, -1, False), {}),
+    "dynamic_quant_groups": (
+        torch.ops.npu.npu_dynamic_quant,
+        (X,),
+        {"smooth_scales": torch.rand(2, 16), "group_index": torch.tensor([2, 6], dtype=torch.int32), "dst_type": 16},
+    ),
+    "int4pack": (torch.ops.npu.npu_convert_weight_to_int4pack, (torch.ones(4, 16, dtype=torch.int32),), {}),
+    "to_fractal_nz": (torch.ops.a8w8.to_fractal_nz, (XQ,), {}),
+    "from_fractal_nz": (torch.ops.a8w8.from_fractal_nz, (torch.ones(1, 1, 16, 32), (6, 16)), {}),
     "linear_dynamic": (torch.ops.a8w8.linear_dynamic, (X, W, S, torch.rand(8)), {}),
     "linear_static": (
         torch.ops.a8w8.linear_static,
@@ -61,11 +101,31 @@ def test_opcheck(call):
     torch.library.opcheck(op.default, args, kwargs)
 
 
+FORMAT_CALLS = {
+    "npu_format_cast": (X, 29),
+    "npu_format_cast.Tensor": (X, torch.ops.npu._npu_format_cast(X, 29)),
+    "npu_format_cast_.acl_format": (X.clone(), 29),
+    "npu_format_cast_": (X.clone(), X),
+    "_npu_format_cast": (X, 29),
+    "_npu_format_cast.aclnn": (X.int(), 29, 3),
+    "_npu_format_cast.input_dtype": (X.int(), 29, 3, 3),
+    "get_npu_format": (X,),
+}
+
+
+@pytest.mark.parametrize("name", FORMAT_CALLS)
+def test_opcheck_of_formats(name):
+    packet, _, overload = name.partition(".")
+    torch.library.opcheck(getattr(getattr(torch.ops.npu, packet), overload or "default"), FORMAT_CALLS[name])
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_threads_do_not_change_bits(call):
     op, args, kwargs = CALLS[call]
     args = tuple(
-        a.repeat(300, *[1] * (a.dim() - 1)) if a is args[0] and a.dim() > 1 and a.is_floating_point() else a
+        a.repeat(300, *[1] * (a.dim() - 1))
+        if a is args[0] and a.dim() > 1 and a.is_floating_point() and call != "from_fractal_nz" and not kwargs
+        else a
         for a in args
     )
     before = torch.get_num_threads()

@@ -10,7 +10,7 @@ import torch
 from op_support import TORCH, assert_same_bits, random_tensor, to_numpy
 
 OP = torch.ops.npu.npu_quant_matmul
-ROWS = [row for row in oracle.TABLE if row[0] == "int8"]  # the table's int4 rows are not offered
+ROWS = [row for row in oracle.TABLE if row[0] == "int8"]  # int4: test_ops_int4.py
 
 
 def operands(rng, shape, scale, offset, bias, pertoken, dims=2):
@@ -167,7 +167,7 @@ def test_zero_rows_and_non_finite_scales():
         ({"output_dtype": 285}, "output_dtype is no torch.dtype"),
         ({"x1_dtype": 1}, "x1_dtype is given, but must be None"),
         ({"y_scale": torch.ones(1)}, "y_scale is given, but must be None"),
-        ({"group_sizes": [1, 1, 256]}, "group_sizes must be None or three zeros or ones"),
+        ({"group_sizes": [1, 1, 256]}, "the nearest, row 9, wants .* x1 int32"),
     ],
 )
 def test_refusals_name_operand_value_and_rule(change, message):

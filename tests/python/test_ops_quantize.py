@@ -107,7 +107,16 @@ def test_quantize_accepts_empty():
 @pytest.mark.parametrize(
     "x,scales,zeros,dtype,axis,div_mode,message",
     [
-        (torch.ones(2, 3), torch.ones(3), None, torch.quint4x2, 1, True, "dtype is QUInt4x2"),
+        (
+            torch.ones(2, 8),
+            torch.ones(8),
+            None,
+            torch.quint4x2,
+            1,
+            True,
+            "dtype is quint4x2, .* dtype must be int8, uint8",
+        ),
+        (torch.ones(2, 12), torch.ones(1), None, torch.quint4x2, -1, False, "must be a multiple of 8"),
         (
             torch.ones(2, 3),
             torch.ones(3),
@@ -154,6 +163,45 @@ def test_dynamic_quant(dtype, shape, smooth):
     )
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dst", ["int8", "quint4x2"])
+@pytest.mark.parametrize("groups", [0, 1, 5])
+def test_dynamic_quant_with_groups_and_to_int4(dtype, dst, groups):
+    rng = np.random.default_rng(5)
+    x = random_tensor(rng, dtype, (2, 16, 40), -5, 5)
+    options, arrays = {}, {}
+    if groups:
+        ends = np.sort(rng.integers(0, 33, groups)).astype(np.int32)
+        ends[-1] = 32
+        options["smooth_scales"] = random_tensor(rng, dtype, (groups, 40), 0, 2)
+        options["group_index"] = torch.from_numpy(ends)
+        arrays = {"smooth_scales": to_numpy(options["smooth_scales"]), "group_index": ends}
+    dst_type = None if dst == "int8" else torch.quint4x2
+    y, scale = torch.ops.npu.npu_dynamic_quant(x, **options, dst_type=dst_type)
+    expected_y, expected_scale = oracle.dynamic_quant(to_numpy(x), **arrays, dst=dst)
+    assert_same_bits(y, expected_y, "int8" if dst == "int8" else "int32")
+    assert_same_bits(scale, expected_scale, "float32")
+    on_meta = {name: t.to("meta") for name, t in options.items()}
+    meta_y, meta_scale = torch.ops.npu.npu_dynamic_quant(x.to("meta"), **on_meta, dst_type=dst_type)
+    assert (meta_y.shape, meta_y.dtype) == (y.shape, y.dtype)
+    assert meta_scale.shape == scale.shape
+
+
+@pytest.mark.parametrize("x_dtype", FLOATS)
+@pytest.mark.parametrize("axis", [-2, -1])
+@pytest.mark.parametrize("per_axis", [False, True])
+def test_quantize_to_int4(x_dtype, axis, per_axis):
+    rng = np.random.default_rng(6)
+    x = random_tensor(rng, x_dtype, (3, 20, 40), -3, 3)
+    n = x.shape[axis] if per_axis else 1
+    scales, zero_points = random_tensor(rng, x_dtype, (n,), -4, 4), random_tensor(rng, x_dtype, (n,), -2, 2)
+    actual = torch.ops.npu.npu_quantize(x, scales, zero_points, torch.quint4x2, axis, False)
+    expected = oracle.quantize(to_numpy(x), to_numpy(scales), to_numpy(zero_points), "quint4x2", axis, False)
+    assert_same_bits(actual, expected, "int32")
+    on_meta = torch.ops.npu.npu_quantize(*meta(x, scales, zero_points), 16, axis, False)
+    assert (on_meta.shape, on_meta.dtype) == (actual.shape, torch.int32)
+
+
 def test_dynamic_quant_of_specials():
     x = torch.tensor([[1.0, np.inf, 2.0], [np.nan, 1.0, 2.0], [0.0, -0.0, 0.0], [1e-45, 1e-40, 0.0]])
     y, scale = torch.ops.npu.npu_dynamic_quant(x)
@@ -167,9 +215,9 @@ def test_dynamic_quant_of_specials():
     [
         ({"quant_mode": "perchannel"}, 'quant_mode is "perchannel", but must be "pertoken"'),
         ({"dst_type_max": 1.0}, "dst_type_max is 1"),
-        ({"dst_type": torch.quint4x2}, "dst_type is QUInt4x2"),
-        ({"dst_type": torch.float16}, "dst_type is float16, but must be None or int8"),
-        ({"group_index": torch.ones(1, dtype=torch.int32)}, "group_index is given"),
+        ({"dst_type": torch.quint4x2}, "the last dimension of input .* is 4, but for quint4x2 it must be a multiple"),
+        ({"dst_type": torch.float16}, "dst_type is float16, but must be None, int8 or quint4x2"),
+        ({"group_index": torch.ones(1, dtype=torch.int32)}, "group_index is given without smooth_scales"),
         ({"smooth_scales": torch.ones(3)}, r"smooth_scales has shape \(3,\)"),
         ({"smooth_scales": torch.ones(4).half()}, "smooth_scales is float16, but must be float32"),
     ],

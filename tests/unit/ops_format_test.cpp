@@ -82,7 +82,7 @@ TEST(FractalNzLayout, Refusals) {
               from_fractal_nz(ConstTensorView(nullptr, DType::kI8, {1, 1, 16, 32}),
                               TensorView(nullptr, DType::kI8, {15, 33}));
             }),
-            "from_fractal_nz: blocks is int8 (1, 1, 16, 32), but for int8 (15, 33) it must be int8 (2, 1, 16, 32)");
+            "from_fractal_nz: blocks has shape (1, 1, 16, 32), but for a tensor (15, 33) it must be (2, 1, 16, 32)");
   EXPECT_EQ(refusal([&] {
               from_fractal_nz(x, TensorView(nullptr, DType::kI8, {15, 33}));
             }),

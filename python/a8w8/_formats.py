@@ -1,0 +1,62 @@
+"""Carries FRACTAL_NZ through copying and pickling, where Python makes a new storage from the bytes of an old one.
+
+How a tensor remembers its format is the op library's business (adapters/torch/storage_format.cpp); here the format is
+only asked for, and given back to the copy. Views, `.data`, Parameters, state_dict and `clone()` need no help.
+"""
+
+import copyreg
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FRACTAL_NZ = 29
+ND = 2
+_INT32 = 3  # customize_dtype of blocks eight columns wide
+
+
+def _is_in_blocks(tensor: Tensor) -> bool:
+    return (
+        type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu" and _format(tensor) == FRACTAL_NZ
+    )
+
+
+def _format(tensor: Tensor) -> int:
+    return torch.ops.npu.get_npu_format(tensor) if tensor.layout == torch.strided else ND
+
+
+def _customize_dtype(tensor: Tensor) -> int | None:
+    return _INT32 if torch.ops.a8w8.format_c0(tensor) == 8 else None
+
+
+def restore(tensor: Tensor, customize_dtype: int | None) -> Tensor:
+    """What a pickled tensor in FRACTAL_NZ is rebuilt by."""
+    blocks = torch.ops.npu.npu_format_cast(tensor.detach(), FRACTAL_NZ, customize_dtype=customize_dtype)
+    return blocks.requires_grad_(tensor.requires_grad)
+
+
+def _reduce(tensor: Tensor) -> Any:
+    """Tensors are pickled as ever, those in FRACTAL_NZ as a plain tensor that `restore` casts."""
+    if not _is_in_blocks(tensor):
+        return tensor.__reduce_ex__(2)
+    plain = torch.ops.npu.npu_format_cast(tensor.detach(), ND).requires_grad_(tensor.requires_grad)
+    return restore, (plain, _customize_dtype(tensor))
+
+
+_deepcopy = Tensor.__deepcopy__
+
+
+def _deepcopy_with_format(self: Tensor, memo: dict) -> Tensor:
+    copy = _deepcopy(self, memo)
+    if _is_in_blocks(self) and not _is_in_blocks(copy):
+        torch.ops.npu.npu_format_cast_(copy.detach(), FRACTAL_NZ, customize_dtype=_customize_dtype(self))
+    return copy
+
+
+def install() -> None:
+    """Teaches pickle, torch.save, torch.load(weights_only=True) and copy.deepcopy; once, when a8w8 is imported."""
+    if Tensor.__deepcopy__ is _deepcopy_with_format:
+        return
+    copyreg.pickle(Tensor, _reduce)
+    torch.serialization.add_safe_globals([restore])
+    Tensor.__deepcopy__ = _deepcopy_with_format  # type: ignore[method-assign]
