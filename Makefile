@@ -59,6 +59,10 @@ lint: setup-test  ## check formatting and style of C++ and Python
 	@$(VENV)/ruff check $(call or_die,ruff has complaints)
 	@$(VENV)/ruff format --check $(call or_die,Python is not formatted; make format does it)
 
+.PHONY: docs
+docs: build  ## write docs/ops.md from the tables, schemas and messages of the library
+	@$(VENV)/python scripts/op_reference.py $(call or_die,docs/ops.md could not be written)
+
 .PHONY: format
 format: setup-test  ## format C++ and Python in place
 	@$(VENV)/clang-format -i $(CXX_FILES)

@@ -17,6 +17,7 @@
 #include "a8w8/kernels.h"
 #include "a8w8/linear.h"
 #include "a8w8/linear_ops.h"
+#include "a8w8/op_table.h"
 #include "a8w8/product.h"
 #include "a8w8/quant_matmul.h"
 #include "a8w8/quant_param.h"

@@ -40,6 +40,10 @@ struct DTypeSet {
     s.bits = kAbsentBit;
     return s;
   }
+  static constexpr DTypeSet without_absent(DTypeSet s) {
+    s.bits = static_cast<uint16_t>(s.bits & ~kAbsentBit);
+    return s;
+  }
   constexpr bool contains(DType t) const { return (bits >> static_cast<int>(t)) & 1u; }
   constexpr bool contains(DTypeSet s) const { return (bits & s.bits) == s.bits; }
   constexpr bool allows_absent() const { return bits & kAbsentBit; }

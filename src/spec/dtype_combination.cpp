@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "a8w8/op_table.h"
 #include "spec/quant_matmul_rules.h"
-#include "spec/quant_matmul_table.h"
 #include "spec/rules.h"
 
 namespace a8w8 {

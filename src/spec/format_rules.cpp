@@ -1,6 +1,7 @@
 #include "spec/format_rules.h"
 
 #include "base/math.h"
+#include "spec/op_table.h"
 #include "spec/rules.h"
 
 namespace a8w8 {
@@ -60,7 +61,7 @@ Status check_unpack_int4(const ConstTensorView& words, TensorDesc& values) {
 
 Status check_int4pack(const ConstTensorView& weight, TensorDesc& words) {
   constexpr const char* kOp = "npu_convert_weight_to_int4pack";
-  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "weight", weight, DType::kI32));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, int4pack_weight(), weight));
   if (weight.rank() != 2 && weight.rank() != 3) {
     return invalid(kOp, ": weight has shape ", weight.sizes.str(), ", but must have 2 or 3 dimensions");
   }

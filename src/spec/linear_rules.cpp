@@ -1,5 +1,6 @@
 #include "spec/linear_rules.h"
 
+#include "spec/op_table.h"
 #include "spec/rules.h"
 
 namespace a8w8 {
@@ -7,8 +8,6 @@ namespace {
 
 // x (..., k) and weight (n, k); fills the result's desc.
 Status check_x_and_weight(const char* op, const ConstTensorView& x, const ConstTensorView& weight, TensorDesc& desc) {
-  A8W8_RETURN_IF_BROKEN(check_dtype(op, "x", x, kFloats));
-  A8W8_RETURN_IF_BROKEN(check_dtype(op, "weight", weight, DType::kI8));
   if (weight.rank() != 2 || weight.numel() == 0) {
     return invalid(op, ": weight has shape ", weight.sizes.str(), ", but must be (n, k) and not empty");
   }
@@ -35,32 +34,32 @@ Status check_single(const char* op, const char* operand, const ConstTensorView& 
 
 Status check_linear_dynamic(const LinearDynamicArgs& args, TensorDesc& desc) {
   constexpr const char* kOp = "linear_dynamic";
+  const LinearDynamicOperands operands = linear_dynamic_operands();
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.x, args.x));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.weight, args.weight));
   A8W8_RETURN_IF_BROKEN(check_x_and_weight(kOp, args.x, args.weight, desc));
   const int64_t n = args.weight.sizes[0];
-  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "weight_scale", args.weight_scale, kFloats));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.weight_scale, args.weight_scale));
   A8W8_RETURN_IF_BROKEN(check_column_scale(kOp, "weight_scale", args.weight_scale, n));
-  if (args.bias) {
-    A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "bias", *args.bias, kFloats));
-    A8W8_RETURN_IF_BROKEN(check_vector(kOp, "bias", *args.bias, n, "n", false));
-  }
-  return fine();
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.bias, args.bias));
+  return args.bias ? check_vector(kOp, "bias", *args.bias, n, "n", false) : fine();
 }
 
 Status check_linear_static(const LinearStaticArgs& args, TensorDesc& desc) {
   constexpr const char* kOp = "linear_static";
+  const LinearStaticOperands operands = linear_static_operands();
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.x, args.x));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.weight, args.weight));
   A8W8_RETURN_IF_BROKEN(check_x_and_weight(kOp, args.x, args.weight, desc));
   const int64_t n = args.weight.sizes[0];
-  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "input_scale", args.input_scale, kFloats));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.input_scale, args.input_scale));
   A8W8_RETURN_IF_BROKEN(check_single(kOp, "input_scale", args.input_scale));
-  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "input_offset", args.input_offset, kFloats | DType::kI8));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.input_offset, args.input_offset));
   A8W8_RETURN_IF_BROKEN(check_single(kOp, "input_offset", args.input_offset));
-  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "deq_scale", args.deq_scale, DType::kF32 | DType::kBF16 | DType::kI64));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.deq_scale, args.deq_scale));
   A8W8_RETURN_IF_BROKEN(check_column_scale(kOp, "deq_scale", args.deq_scale, n));
-  if (args.quant_bias) {
-    A8W8_RETURN_IF_BROKEN(check_dtype(kOp, "quant_bias", *args.quant_bias, DType::kI32));
-    A8W8_RETURN_IF_BROKEN(check_vector(kOp, "quant_bias", *args.quant_bias, n, "n", false));
-  }
-  return fine();
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.quant_bias, args.quant_bias));
+  return args.quant_bias ? check_vector(kOp, "quant_bias", *args.quant_bias, n, "n", false) : fine();
 }
 
 TensorDesc infer(const LinearDynamicArgs& args) {

@@ -1,4 +1,4 @@
-#include "spec/quant_matmul_table.h"
+#include "a8w8/op_table.h"
 
 namespace a8w8 {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "spec/op_table.h"
 #include "spec/rules.h"
 
 namespace a8w8 {
@@ -50,40 +51,24 @@ Status check_int4_length(const char* op, const char* operand, const ConstTensorV
                  ", but for quint4x2 it must be a multiple of ", kInt4PerWord);
 }
 
-Status check_int4_output(const QuantizeArgs& args) {
-  if (!args.div_mode) return fine();
-  return invalid(kQuantizeOp,
-                 ": dtype is quint4x2, but with div_mode=True dtype must be int8, uint8 or int32 (qint8, "
-                 "quint8, qint32 likewise)");
-}
-
 Status check_quantize_dtypes(const QuantizeArgs& args, Product product) {
-  const bool bf16 = product == Product::kAtlasA2;
-  if (args.int4 && product == Product::kAtlasInference) {
-    return invalid(kQuantizeOp, ": dtype is quint4x2, but Atlas inference allows int8, uint8 and int32");
-  }
-  A8W8_RETURN_IF_BROKEN(check_dtype(kQuantizeOp, "x", args.x, bf16 ? kFloats : DType::kF32 | DType::kF16));
-  A8W8_RETURN_IF_BROKEN(
-      check_dtype(kQuantizeOp, "scales", args.scales, args.div_mode ? DType::kF32 | DType::kBF16 : kFloats));
-  constexpr DTypeSet kZeroPoints = DType::kI8 | DType::kU8 | DType::kI32 | kFloats;
-  if (args.zero_points) {
-    A8W8_RETURN_IF_BROKEN(check_dtype(kQuantizeOp, "zero_points", *args.zero_points, kZeroPoints));
-  }
-  if (args.int4) return check_int4_output(args);
-  const DTypeSet outputs = args.div_mode ? DType::kI8 | DType::kU8 | DType::kI32 : DTypeSet(DType::kI8);
-  if (!outputs.contains(args.dtype)) {
-    return invalid(kQuantizeOp, ": dtype is ", dtype_name(args.dtype),
-                   ", but with div_mode=", args.div_mode ? "True" : "False", " it must be ", describe(outputs),
-                   " (qint8, quint8, qint32 likewise)");
-  }
-  return fine();
+  const QuantizeOperands operands = quantize_operands(args.div_mode, product);
+  A8W8_RETURN_IF_BROKEN(check_dtype(kQuantizeOp, operands.x, args.x));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kQuantizeOp, operands.scales, args.scales));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kQuantizeOp, operands.zero_points, args.zero_points));
+  if (args.int4 ? operands.int4_allowed : operands.result.contains(args.dtype)) return fine();
+  return invalid(kQuantizeOp, ": dtype is ", args.int4 ? "quint4x2" : dtype_name(args.dtype),
+                 ", but with div_mode=", args.div_mode ? "True" : "False",
+                 product == Product::kAtlasA2 ? "" : " on Atlas inference", " dtype must be ",
+                 describe(operands.result), " (qint8, quint8, qint32 likewise)",
+                 operands.int4_allowed ? " or quint4x2" : "");
 }
 
 // (h,); or with group_index (E,) it is (E, h).
 Status check_smooth_scales(const DynamicQuantArgs& args) {
   const ConstTensorView& x = args.x;
   if (args.group_index) {
-    A8W8_RETURN_IF_BROKEN(check_dtype(kDynamicOp, "group_index", *args.group_index, DType::kI32));
+    A8W8_RETURN_IF_BROKEN(check_dtype(kDynamicOp, dynamic_quant_operands().group_index, args.group_index));
     if (args.group_index->rank() != 1 || args.group_index->numel() == 0) {
       return invalid(kDynamicOp, ": group_index has shape ", args.group_index->sizes.str(),
                      ", but must be (E,) and not empty");
@@ -113,7 +98,8 @@ Status check_group_index(const int32_t* group_end, int64_t groups, int64_t rows)
 
 Status check_trans_quant_param(const TransQuantParamArgs& args, TensorDesc& desc) {
   const ConstTensorView& scale = args.scale;
-  A8W8_RETURN_IF_BROKEN(check_dtype(kPackOp, "scale", scale, DType::kF32));
+  const TransQuantParamOperands operands = trans_quant_param_operands();
+  A8W8_RETURN_IF_BROKEN(check_dtype(kPackOp, operands.scale, scale));
   if (args.round_mode != 0 && args.round_mode != 1) {
     return invalid(kPackOp, ": round_mode is ", args.round_mode, ", but must be 0 (truncate) or 1 (nearest even)");
   }
@@ -125,7 +111,7 @@ Status check_trans_quant_param(const TransQuantParamArgs& args, TensorDesc& desc
   if (!args.offset) return fine();
 
   const ConstTensorView& offset = *args.offset;
-  A8W8_RETURN_IF_BROKEN(check_dtype(kPackOp, "offset", offset, DType::kF32));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kPackOp, operands.offset, offset));
   if (scale.rank() == 2) {
     if (scale.sizes[0] == 1 && offset.sizes == scale.sizes) return fine();
     return invalid(kPackOp, ": offset has shape ", offset.sizes.str(), " and scale ", scale.sizes.str(),
@@ -171,7 +157,7 @@ Status check_quantize(const QuantizeArgs& args, Product product, TensorDesc& des
 
 Status check_dynamic_quant(const DynamicQuantArgs& args, DynamicQuantDesc& desc) {
   const ConstTensorView& x = args.x;
-  A8W8_RETURN_IF_BROKEN(check_dtype(kDynamicOp, "input", x, kFloats));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kDynamicOp, dynamic_quant_operands().input, x));
   if (x.rank() < 2) {
     return invalid(kDynamicOp, ": input has shape ", x.sizes.str(), ", but must have 2 to ", kMaxRank, " dimensions");
   }

@@ -23,6 +23,14 @@ Status check_dtype(const char* op, const char* operand, const ConstTensorView& v
   return invalid(op, ": ", operand, " is ", dtype_name(view.dtype), ", but must be ", describe(allowed));
 }
 
+Status check_dtype(const char* op, const OperandRow& operand, const ConstTensorView& view) {
+  return check_dtype(op, operand.name, view, DTypeSet::without_absent(operand.dtypes));
+}
+
+Status check_dtype(const char* op, const OperandRow& operand, const std::optional<ConstTensorView>& view) {
+  return view ? check_dtype(op, operand, *view) : fine();
+}
+
 Status check_vector(const char* op, const char* operand, const ConstTensorView& view, int64_t length, const char* what,
                     bool allow_one) {
   if (view.rank() == 1 && (view.sizes[0] == length || (allow_one && view.sizes[0] == 1))) return fine();

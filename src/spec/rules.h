@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "a8w8/op_table.h"
 #include "a8w8/status.h"
 #include "a8w8/tensor_view.h"
 #include "base/str_cat.h"
@@ -19,11 +20,11 @@ Status invalid(const Parts&... parts) {
   return {ErrorCode::kInvalidArgument, str_cat(parts...)};
 }
 
-// "int8, float16 or none"
-std::string describe(DTypeSet set);
-
-// `view` must be of a dtype in `allowed`.
+// `view` must be of a dtype in `allowed`; of an operand's row.
 Status check_dtype(const char* op, const char* operand, const ConstTensorView& view, DTypeSet allowed);
+Status check_dtype(const char* op, const OperandRow& operand, const ConstTensorView& view);
+// Likewise, if it is given; whether it may be absent is the rule's business.
+Status check_dtype(const char* op, const OperandRow& operand, const std::optional<ConstTensorView>& view);
 // `view` must be (1,) or (length,), `what` being the name of length: "n".
 Status check_vector(const char* op, const char* operand, const ConstTensorView& view, int64_t length, const char* what,
                     bool allow_one = true);
@@ -40,8 +41,6 @@ struct NamedOperand {
   const ConstTensorView* view;  // null if absent
 };
 Status check_readable(const char* op, std::initializer_list<NamedOperand> operands);
-
-inline constexpr DTypeSet kFloats = DType::kF32 | DType::kF16 | DType::kBF16;
 
 // Returns from the enclosing function if the rule is broken.
 #define A8W8_RETURN_IF_BROKEN(expression)               \

@@ -186,7 +186,7 @@ def test_atlas_inference_has_no_int4(monkeypatch):
             OP(words, torch.zeros(8, 1, dtype=torch.int32), torch.ones(8), output_dtype=torch.float16)
         with pytest.raises(RuntimeError, match="group_sizes is .* Atlas inference table has no row for groups"):
             OP(words, torch.zeros(8, 1, dtype=torch.int32), torch.ones(8), group_sizes=[1, 1, 8])
-        with pytest.raises(RuntimeError, match="dtype is quint4x2, but Atlas inference allows"):
+        with pytest.raises(RuntimeError, match="dtype is quint4x2, but with div_mode=False on Atlas inference dtype must be int8"):
             torch.ops.npu.npu_quantize(torch.ones(2, 8), torch.ones(1), None, torch.quint4x2, -1, False)
     finally:
         a8w8.set_product("atlas-a2")

@@ -124,7 +124,7 @@ def test_quantize_accepts_empty():
             torch.float16,
             1,
             True,
-            "dtype is float16, .* must be int8, uint8 or int32",
+            "dtype is float16, .* dtype must be int8, uint8 or int32",
         ),
         (torch.ones(2, 3), torch.ones(3), None, torch.quint8, -1, False, "dtype is uint8, .* must be int8"),
         (torch.ones(2, 3), torch.ones(2), None, torch.qint8, 1, True, r"scales has shape \(2,\)"),

@@ -1,7 +1,5 @@
 // Walks every combination of dtypes: what a row of the product's table holds is accepted, everything else is refused,
 // with a message that names an operand which is really to blame.
-#include "spec/quant_matmul_table.h"
-
 #include <gtest/gtest.h>
 
 #include <iterator>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "a8w8/op_table.h"
 #include "a8w8/quant_matmul.h"
 #include "a8w8/status.h"
 #include "support/tensors.h"

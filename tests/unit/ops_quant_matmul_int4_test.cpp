@@ -7,8 +7,8 @@
 
 #include "a8w8/context.h"
 #include "a8w8/format.h"
+#include "a8w8/op_table.h"
 #include "a8w8/quant_matmul.h"
-#include "spec/quant_matmul_table.h"
 #include "support/contexts.h"
 #include "support/matmul_calls.h"
 #include "support/refusal.h"

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "a8w8/context.h"
+#include "a8w8/op_table.h"
 #include "a8w8/quant_matmul.h"
 #include "ref/reference.h"
-#include "spec/quant_matmul_table.h"
 #include "support/contexts.h"
 #include "support/matmul_calls.h"
 #include "support/tensors.h"

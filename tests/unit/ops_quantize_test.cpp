@@ -160,8 +160,10 @@ TEST(Quantize, Refusals) {
             "npu_quantize: scales has shape (6,), but x (4, 6) is quantized along dimension 0 of length 4, which "
             "allows (1,) or (4,)");
   EXPECT_EQ(message({.x = x, .scales = s6, .axis = 2}), "npu_quantize: axis is 2, but x (4, 6) allows -2 to 1");
-  EXPECT_EQ(message({.x = x, .scales = s6, .dtype = DType::kU8, .axis = -1, .div_mode = false}),
-            "npu_quantize: dtype is uint8, but with div_mode=False it must be int8 (qint8, quint8, qint32 likewise)");
+  EXPECT_EQ(
+      message({.x = x, .scales = s6, .dtype = DType::kU8, .axis = -1, .div_mode = false}),
+      "npu_quantize: dtype is uint8, but with div_mode=False dtype must be int8 (qint8, quint8, qint32 likewise) or "
+      "quint4x2");
   EXPECT_EQ(message({.x = ConstTensorView(nullptr, DType::kBF16, {4, 6}), .scales = s6}, Product::kAtlasInference),
             "npu_quantize: x is bfloat16, but must be float16 or float32");
   EXPECT_EQ(message({.x = x, .scales = ConstTensorView(nullptr, DType::kF16, {6})}),
