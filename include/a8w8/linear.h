@@ -23,23 +23,23 @@ namespace a8w8 {
 class Checkpoint;
 class ExecutionContext;
 
-// torch_npu's LinearQuant: int8 in; x1 = x, x2 = weight transposed. The members are the module's parameters.
+// torch_npu's LinearQuant: int8 or int4 in; x1 = x, x2 = weight transposed. The members are the module's parameters.
 struct LinearQuant {
-  ConstTensorView weight;  // int8 (n, k), or with leading batch dimensions
+  ConstTensorView weight;  // int8 (n, k), or with leading batch dimensions; or int32 (n, k / 8), words of eight int4
   ConstTensorView scale;   // int64, float32, bfloat16 (1,) or (n,)
   std::optional<ConstTensorView> offset = std::nullopt;
   std::optional<ConstTensorView> pertoken_scale = std::nullopt;  // (m,): set anew for each input
   std::optional<ConstTensorView> bias = std::nullopt;
   DType output_dtype = DType::kI8;
 
-  int64_t in_features() const { return weight.sizes[-1]; }
+  int64_t in_features() const { return weight.sizes[-1] * (weight.dtype == DType::kI32 ? 8 : 1); }
   int64_t out_features() const { return weight.sizes[-2]; }
   TensorDesc infer(const ConstTensorView& x, Product product = default_product()) const;
   void forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx,
                Product product = default_product()) const;
 };
 
-// torch_npu's LinearA8W8Quant: LinearQuant for int8 only, without int32 output.
+// torch_npu's LinearA8W8Quant: LinearQuant without int32 output.
 struct LinearA8W8Quant : LinearQuant {
   TensorDesc infer(const ConstTensorView& x, Product product = default_product()) const;
   void forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx,

@@ -21,6 +21,16 @@ constexpr uint32_t int4_word(const Int* values) {
   return word;
 }
 
+// All eight elements, sign-extended, element 0 in the lowest byte: spread the nibbles, then let the sign bit of each
+// fill the upper half of its byte (0x08 * 0x1e = 0xf0).
+constexpr uint64_t int4_bytes(uint32_t word) {
+  uint64_t x = word;
+  x = (x | x << 16) & 0x0000ffff0000ffffu;
+  x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+  x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
+  return x | (x & 0x0808080808080808u) * 0x1e;
+}
+
 // `count` words, `stride` apart, to 8 * count values.
 void unpack_int4_words(const uint32_t* words, int64_t stride, int64_t count, int8_t* values);
 // 8 * count values to `count` words.

@@ -1,6 +1,7 @@
 #include "format/weight_layout.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "format/int4.h"
@@ -40,32 +41,61 @@ void gather_rows_int4(const WeightLayout& layout, const uint32_t* b, int64_t k, 
   }
 }
 
-// Stored (k, n): rows of b turn into columns of `out`. A few hundred rows at a time, so that the lines of `out` that
-// are written to stay in L1.
-constexpr int64_t kRowsAtATime = 256;
+// Stored (k, n): rows of b turn into columns of `out`. Eight rows of eight neighbouring columns are transposed at a
+// time, in eight 64-bit words; single elements are left at the edges.
+constexpr int64_t kEdge = 8;
 
-template <class Row>
-void for_row_blocks(int64_t k, Row row) {
-  for (int64_t begin = 0; begin < k; begin += kRowsAtATime) row(begin, std::min(k, begin + kRowsAtATime));
+// Byte j of word i and byte i of word j change places: 1x1, then 2x2, then 4x4 blocks across the diagonal.
+void transpose_8x8(uint64_t* w) {
+  constexpr uint64_t kMasks[] = {0x00ff00ff00ff00ffu, 0x0000ffff0000ffffu, 0x00000000ffffffffu};
+  for (int step = 0; step < 3; ++step) {
+    const int distance = 1 << step, shift = 8 << step;
+    const uint64_t mask = kMasks[step];
+    for (int i = 0; i < 8; ++i) {
+      if (i & distance) continue;
+      const uint64_t low = w[i], high = w[i + distance];
+      w[i] = (low & mask) | ((high & mask) << shift);
+      w[i + distance] = ((low >> shift) & mask) | (high & ~mask);
+    }
+  }
+}
+
+// element(p, column) is one value, eight(p, column) those of eight columns, the first in the lowest byte.
+template <class Element, class Eight>
+void gather_transposed(int64_t k, int64_t col, int64_t cols, int8_t* out, Element element, Eight eight) {
+  const int64_t whole_k = std::endian::native == std::endian::little ? k / kEdge * kEdge : 0;
+  for (int64_t j = 0, step; j < cols; j += step) {
+    const bool whole = (col + j) % kEdge == 0 && cols - j >= kEdge;
+    step = whole ? kEdge : 1;
+    for (int64_t p = 0; whole && p < whole_k; p += kEdge) {
+      uint64_t block[kEdge];
+      for (int64_t i = 0; i < kEdge; ++i) block[i] = eight(p + i, col + j);
+      transpose_8x8(block);
+      for (int64_t i = 0; i < kEdge; ++i) std::memcpy(out + (j + i) * k + p, &block[i], kEdge);
+    }
+    for (int64_t i = j; i < j + step; ++i) {
+      for (int64_t p = whole ? whole_k : 0; p < k; ++p) out[i * k + p] = element(p, col + i);
+    }
+  }
 }
 
 void gather_columns_int8(const WeightLayout& layout, const int8_t* b, int64_t k, int64_t col, int64_t cols,
                          int8_t* out) {
-  for_row_blocks(k, [&](int64_t begin, int64_t end) {
-    for (int64_t j = 0; j < cols; ++j) {
-      for (int64_t p = begin; p < end; ++p) out[j * k + p] = b[layout.at(p, col + j)];
-    }
-  });
+  const auto element = [&](int64_t p, int64_t c) { return b[layout.at(p, c)]; };
+  const auto eight = [&](int64_t p, int64_t c) {  // eight of a block, which is a multiple of eight wide
+    uint64_t bytes;
+    std::memcpy(&bytes, b + layout.at(p, c), sizeof bytes);
+    return bytes;
+  };
+  gather_transposed(k, col, cols, out, element, eight);
 }
 
 void gather_columns_int4(const WeightLayout& layout, const uint32_t* b, int64_t k, int64_t col, int64_t cols,
                          int8_t* out) {
-  for_row_blocks(k, [&](int64_t begin, int64_t end) {
-    for (int64_t j = 0; j < cols; ++j) {
-      const int64_t word = (col + j) / kInt4PerWord, nibble = (col + j) % kInt4PerWord;
-      for (int64_t p = begin; p < end; ++p) out[j * k + p] = int4_of(b[layout.at(p, word)], nibble);
-    }
-  });
+  const auto word = [&](int64_t p, int64_t c) { return b[layout.at(p, c / kInt4PerWord)]; };
+  const auto element = [&](int64_t p, int64_t c) { return int4_of(word(p, c), c % kInt4PerWord); };
+  const auto eight = [&](int64_t p, int64_t c) { return int4_bytes(word(p, c)); };
+  gather_transposed(k, col, cols, out, element, eight);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "a8w8/checkpoint.h"
 #include "a8w8/context.h"
+#include "a8w8/format.h"
 #include "a8w8/linear.h"
 #include "a8w8/linear_ops.h"
 #include "support/refusal.h"
@@ -70,6 +71,51 @@ TEST(QuantizedLinear, RefusesFloatAndMissingLayers) {
   EXPECT_NE(
       refusal([&] { QuantizedLinear::from_checkpoint(checkpoint, "no.such.layer"); }).find("no.such.layer.weight"),
       std::string::npos);
+}
+
+// LinearQuant is npu_quant_matmul on the transposed weight: int8, words of int4, blocks.
+TEST(LinearQuant, IsTheOpOnTheTransposedWeight) {
+  Rng rng(2);
+  constexpr int64_t m = 3, n = 5, k = 64;
+  testing::OwnedTensor x(DType::kI8, {m, k}), weight(DType::kI8, {n, k}), scale(DType::kF32, {n});
+  testing::fill_int8(x, rng);
+  testing::fill_int8(weight, rng);
+  testing::fill_uniform(scale, rng, 0.0f, 0.01f);
+  ExecutionContext ctx(1);
+  const auto run = [&](const LinearQuant& layer, const ConstTensorView& input) {
+    EXPECT_EQ(std::pair(layer.in_features(), layer.out_features()), std::pair(k, n));
+    const TensorDesc desc = layer.infer(input);
+    std::vector<std::byte> out(static_cast<size_t>(desc.bytes()));
+    layer.forward(input, TensorView(out.data(), desc.dtype, desc.sizes), ctx);
+    return out;
+  };
+  const auto op = [&](const ConstTensorView& x1, const ConstTensorView& w) {
+    std::vector<std::byte> out(m * n * 2);
+    quant_matmul({.x1 = x1, .x2 = w.transposed(), .scale = scale.view(), .output_dtype = DType::kF16},
+                 TensorView(out.data(), DType::kF16, {m, n}), ctx);
+    return out;
+  };
+  LinearQuant layer{.weight = weight.view(), .scale = scale.view(), .output_dtype = DType::kF16};
+  EXPECT_EQ(run(layer, x.view()), op(x.view(), weight.view()));
+
+  testing::OwnedTensor blocks(DType::kI8, fractal_nz_desc(weight.view()).sizes);
+  to_fractal_nz(weight.view(), blocks.view());
+  layer.weight = fractal_nz_view(blocks.data<int8_t>(), DType::kI8, {n, k});
+  EXPECT_EQ(run(layer, x.view()), op(x.view(), weight.view()));
+
+  testing::OwnedTensor x4(DType::kI32, {m, k / 8}), weight4(DType::kI32, {n, k / 8});
+  pack_int4(x.view(), x4.view());
+  pack_int4(weight.view(), weight4.view());
+  layer.weight = weight4.view();
+  EXPECT_EQ(run(layer, x4.view()), op(x4.view(), weight4.view()));
+}
+
+TEST(LinearA8W8Quant, RefusesInt32Output) {
+  testing::OwnedTensor weight(DType::kI8, {5, 64}), scale(DType::kF32, {5}), x(DType::kI8, {3, 64});
+  LinearQuant allowed{.weight = weight.view(), .scale = scale.view(), .output_dtype = DType::kI32};
+  EXPECT_EQ(allowed.infer(x.view()).dtype, DType::kI32);
+  EXPECT_EQ(refusal([&] { LinearA8W8Quant{allowed}.infer(x.view()); }),
+            "LinearA8W8Quant: output_dtype is int32, but must be int8, float16 or bfloat16; LinearQuant allows int32");
 }
 
 }  // namespace
