@@ -139,6 +139,27 @@ def test_old_module_checks_in_torch_npus_order():
 
 
 @BOTH
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_int4_and_batches_of_weights(kind, batch):
+    module = kind(64, 8, bias=False, output_dtype=torch.float16)
+    module.scale.data = torch.rand(8) / 100
+    module.weight.data = int8(*batch, 8, 64)
+    x = int8(*batch, 3, 64)
+    assert torch.equal(
+        module(x), ops.quant_matmul(x, module.weight.transpose(-2, -1), module.scale, output_dtype=torch.float16)
+    )
+    if not batch:
+        values = torch.randint(-8, 8, (8, 64), dtype=torch.int32)
+        x4 = torch.randint(-8, 8, (3, 64), dtype=torch.int32)
+        module.weight.data = ops.convert_weight_to_int4pack(values)
+        packed = ops.trans_quant_param(module.scale)
+        assert torch.equal(
+            module(ops.convert_weight_to_int4pack(x4)),
+            ops.quant_matmul(x4.to(torch.int8), values.to(torch.int8).t(), packed, output_dtype=torch.float16),
+        )
+
+
+@BOTH
 def test_state_dict_round_trip(kind):
     module, copy = filled(kind, offset=True), kind(4, 3, offset=True)
     copy.load_state_dict(module.state_dict(), assign=True)
