@@ -143,7 +143,7 @@ def format_cast(x: Tensor, acl_format: int | Tensor, *, customize_dtype: torch.d
     """Gives a tensor another physical format: `npu_format_cast`.
 
     Values, sizes, strides, dtype and requires_grad stay. On a CPU results never depend on the format; it is remembered
-    (`get_format`), and the storage has the size of the blocks. A tensor of fewer than two dims stays ND.
+    (`get_npu_format`), and the storage has the size of the blocks. A tensor of fewer than two dims stays ND.
 
     Args:
         x: any tensor.
@@ -157,8 +157,22 @@ def format_cast(x: Tensor, acl_format: int | Tensor, *, customize_dtype: torch.d
     return torch.ops.npu.npu_format_cast(x, acl_format, customize_dtype=customize_dtype)
 
 
-def get_format(x: Tensor) -> int:
-    """The number of a tensor's format: `get_npu_format`. A fresh one is NCHW (0) if 4-D, NCDHW (30) if 5-D, else ND."""
+def format_cast_(x: Tensor, acl_format: int | Tensor, *, customize_dtype: torch.dtype | int | None = None) -> Tensor:
+    """Gives a tensor another physical format in place: `npu_format_cast_`.
+
+    Args:
+        x: any tensor; all tensors that share its storage get the format.
+        acl_format: as for `format_cast`; or a tensor of the shape of x whose values x takes over in its own format.
+        customize_dtype: as for `format_cast`.
+
+    Returns:
+        x.
+    """
+    return torch.ops.npu.npu_format_cast_(x, acl_format, customize_dtype=customize_dtype)
+
+
+def get_npu_format(x: Tensor) -> int:
+    """The number of a tensor's format. A fresh one is NCHW (0) if 4-D, NCDHW (30) if 5-D, else ND (2)."""
     return torch.ops.npu.get_npu_format(x)
 
 

