@@ -101,6 +101,28 @@ def test_opcheck(call):
     torch.library.opcheck(op.default, args, kwargs)
 
 
+def test_dtype_arguments_take_numbers():
+    npu = torch.ops.npu
+    for number, dtype in ((1, torch.int8), (5, torch.float16), (15, torch.bfloat16), (3, torch.int32)):
+        result = npu.npu_quant_matmul(XQ, W.t(), S, output_dtype=number)
+        assert result.dtype == dtype and torch.equal(result, npu.npu_quant_matmul(XQ, W.t(), S, output_dtype=dtype))
+    plain = {0: torch.uint8, 1: torch.int8, 3: torch.int32, 12: torch.qint8, 13: torch.quint8, 14: torch.qint32}
+    for number, dtype in plain.items():
+        args = (X, torch.rand(16), None)
+        assert torch.equal(npu.npu_quantize(*args, number), npu.npu_quantize(*args, dtype))
+    assert torch.equal(npu.npu_dynamic_quant(X, dst_type=16)[0], npu.npu_dynamic_quant(X, dst_type=torch.quint4x2)[0])
+
+
+def test_an_offset_beside_packed_scales_is_checked_and_not_read():
+    packed = torch.ops.npu.npu_trans_quant_param(S, torch.full((8,), 3.0))
+    without = torch.ops.npu.npu_quant_matmul(XQ, W.t(), packed)
+    assert torch.equal(torch.ops.npu.npu_quant_matmul(XQ, W.t(), packed, offset=torch.full((8,), -90.0)), without)
+    with pytest.raises(RuntimeError, match=r"offset has shape \(7,\)"):
+        torch.ops.npu.npu_quant_matmul(XQ, W.t(), packed, offset=torch.ones(7))
+    with pytest.raises(RuntimeError, match="offset is float16"):
+        torch.ops.npu.npu_quant_matmul(XQ, W.t(), packed, offset=torch.ones(8).half())
+
+
 FORMAT_CALLS = {
     "npu_format_cast": (X, 29),
     "npu_format_cast.Tensor": (X, torch.ops.npu._npu_format_cast(X, 29)),
