@@ -14,7 +14,7 @@ from . import _library
 
 _library.load()
 
-from . import _formats, config, nn, ops  # noqa: E402 - they use the ops that the library registers
+from . import _formats, compat, config, nn, ops  # noqa: E402 - they use the ops that the library registers
 from .checkpoint import load_model, save_checkpoint  # noqa: E402
 from .comparison import compare  # noqa: E402
 from .config import product, set_product, show_config  # noqa: E402
@@ -26,6 +26,7 @@ __version__: str = config.current()["version"]
 
 __all__ = [
     "compare",
+    "compat",
     "config",
     "load_model",
     "nn",

@@ -1,4 +1,4 @@
-"""A model of both modules in graph mode, as the vendor's documentation compiles them; also with graphs written to files."""
+"""Both modules in graph mode, as the vendor's documentation compiles them; graphs are written to files."""
 
 import glob
 import logging

@@ -43,5 +43,7 @@ int8 = torch_npu.npu_quant_matmul(x1, x2.t(), scale, bias=bias, output_dtype=tor
 print("same int4:", torch.equal(int4(torch_npu.npu_convert_weight_to_int4pack(x1.to(torch.int32))), int8))
 
 nz = torch_npu.npu_format_cast(x2, torch_npu.Format.FRACTAL_NZ)
-print("same NZ:", torch.equal(torch_npu.npu_quant_matmul(x1, nz.t(), scale, bias=bias, output_dtype=torch.float16), int8))
+print(
+    "same NZ:", torch.equal(torch_npu.npu_quant_matmul(x1, nz.t(), scale, bias=bias, output_dtype=torch.float16), int8)
+)
 print(torch_npu.get_npu_format(nz), torch_npu.get_npu_format(x2))

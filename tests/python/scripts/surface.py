@@ -1,9 +1,10 @@
 """The names of torch_npu and torchair: which are there, which are the same object, and what the others say."""
 
+import contextlib
 import importlib
 import logging
-import os
 import sys
+import unittest
 
 import a8w8
 import torch
@@ -13,8 +14,15 @@ from torch_npu.contrib import LinearQuant
 from torch_npu.testing.common_utils import SupportedDevices, create_common_tensor, get_npu_device
 from torch_npu.testing.testcase import TestCase, run_tests
 
-ATLAS_INFERENCE = os.environ.get("A8W8_PRODUCT") == "atlas-inference"
-RAN = []
+
+@contextlib.contextmanager
+def product(name):
+    before = a8w8.product()
+    a8w8.set_product(name)
+    try:
+        yield
+    finally:
+        a8w8.set_product(before)
 
 
 class TestNames(TestCase):
@@ -26,7 +34,9 @@ class TestNames(TestCase):
 
     def test_constants_and_version(self):
         numbers = [getattr(torch_npu, f"float4_{kind}_x2") for kind in ("e2m1fn", "e1m2fn")]
-        self.assertEqual([torch_npu.int4, torch_npu.hifloat8, torch_npu.float8_e8m0fnu, *numbers], [285, 290, 293, 296, 297])
+        self.assertEqual(
+            [torch_npu.int4, torch_npu.hifloat8, torch_npu.float8_e8m0fnu, *numbers], [285, 290, 293, 296, 297]
+        )
         self.assertEqual(torch_npu.__version__.partition("+")[0], torch.__version__.partition("+")[0])
 
     def test_modules_are_ours(self):
@@ -52,7 +62,9 @@ class TestNames(TestCase):
         for module in """torch_npu torch_npu.npu torch_npu._C torch_npu.contrib torch_npu.contrib.module torch_npu.utils
                          torch_npu.testing.common_utils torch_npu.dynamo torchair torchair.configs
                          torchair.ge_concrete_graph.ge_apis torchair.experimental.inference""".split():
-            with self.assertRaisesRegex(AttributeError, f"module '{module}' has no attribute 'absent'.*quantized linear"):
+            with self.assertRaisesRegex(
+                AttributeError, f"module '{module}' has no attribute 'absent'.*quantized linear"
+            ):
                 importlib.import_module(module).absent  # noqa: B018
             with self.assertRaisesRegex(ImportError, "absent"):
                 exec(f"from {module} import absent")
@@ -88,7 +100,10 @@ class TestNpu(TestCase):
         torch.npu.empty_cache()
 
     def test_name_tells_the_product(self):
-        self.assertEqual(torch_npu.npu.get_device_name(0)[:10], "Ascend310P" if ATLAS_INFERENCE else "Ascend910B")
+        with product("atlas-a2"):
+            self.assertEqual(torch_npu.npu.get_device_name(0)[:10], "Ascend910B")
+        with product("atlas-inference"):
+            self.assertEqual(torch_npu.npu.get_device_name()[:10], "Ascend310P")
 
     def test_seed(self):
         torch.npu.manual_seed(3)
@@ -115,7 +130,9 @@ class TestFormats(TestCase):
         for tensor in (torch.arange(24.0).reshape(4, 6)[1:, ::2].t(), torch.ones(3, dtype=torch.int8), torch.ones(())):
             alias = torch_npu._C._weak_ref_tensor(tensor)
             self.assertEqual(alias.data_ptr(), tensor.data_ptr())
-            self.assertEqual((alias.size(), alias.stride(), alias.dtype), (tensor.size(), tensor.stride(), tensor.dtype))
+            self.assertEqual(
+                (alias.size(), alias.stride(), alias.dtype), (tensor.size(), tensor.stride(), tensor.dtype)
+            )
             alias.add_(1)
             self.assertTrue(torch.equal(alias, tensor))
 
@@ -177,7 +194,9 @@ class TestTesting(TestCase):
         self.assertRtolEqual(torch.ones(2), [1, 1])
         self.assertRtolEqual(1.0, 1.00001)
         self.fails("differ", self.assertRtolEqual, 1.0, 1.1)
-        self.fails("differ", self.assertRtolEqual, torch.tensor([0], dtype=torch.uint8), torch.tensor([255], dtype=torch.uint8))
+        self.fails(
+            "differ", self.assertRtolEqual, torch.tensor([0], dtype=torch.uint8), torch.tensor([255], dtype=torch.uint8)
+        )
         self.fails("NaN", self.assertRtolEqual, torch.tensor([1.0]), torch.tensor([float("nan")]))
         self.fails("booleans", self.assertRtolEqual, torch.tensor([True]), torch.tensor([False]))
         self.fails("bfloat16", self.assertRtolEqual, torch.ones(2).bfloat16(), torch.ones(2).bfloat16() * 1.02)
@@ -207,16 +226,15 @@ class TestTesting(TestCase):
         self.assertEqual(get_npu_device(), "npu:0")
         self.assertEqual(self.npu_device, "npu:0")
 
-    @SupportedDevices(["Ascend910B", "Ascend910_93"])
-    def test_for_a2(self):
-        RAN.append("Ascend910B")
+    def test_supported_devices(self):
+        @SupportedDevices(["Ascend910B", "Ascend910_93"])
+        def test_for_a2():
+            return "ran"
 
-    @SupportedDevices(["Ascend310P"])
-    def test_for_310p(self):
-        RAN.append("Ascend310P")
-
-    def test_only_tests_for_this_device_ran(self):
-        self.assertEqual(RAN, ["Ascend310P" if ATLAS_INFERENCE else "Ascend910B"])
+        with product("atlas-a2"):
+            self.assertEqual(test_for_a2(), "ran")
+        with product("atlas-inference"), self.assertRaisesRegex(unittest.SkipTest, "Ascend910_93; this is Ascend310P"):
+            test_for_a2()
 
 
 if __name__ == "__main__":
