@@ -1,5 +1,4 @@
-// npu_format_cast and its family, npu_convert_weight_to_int4pack, and the functions that make and read FRACTAL_NZ
-// bytes.
+// npu_format_cast and its family.
 //
 //   npu_format_cast       composite: the tensor itself if it is in the format already, else _npu_format_cast
 //   _npu_format_cast      always a copy, so it may stand in a graph; its gradient is the gradient
@@ -7,9 +6,9 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <string>
 
-#include "a8w8/format.h"
 #include "convert.h"
 #include "register.h"
 #include "storage_format.h"
@@ -22,8 +21,6 @@ constexpr const char* kOp = "npu_format_cast";
 
 // Base formats differ in nothing but their name; a cast between them only retags.
 constexpr int64_t kBaseFormats[] = {0, 1, 2, 16, 27, 30, 35, 47};  // NCHW NHWC ND HWCN NDHWC NCDHW NC NCL
-// Blocks of int32 that is declared to be int32: eight columns, 32 bytes.
-constexpr int64_t kNzInt32C0 = 8;
 
 bool is_base(int64_t format) {
   return std::find(std::begin(kBaseFormats), std::end(kBaseFormats), format) != std::end(kBaseFormats);
@@ -154,43 +151,6 @@ at::Tensor& cast_from(at::Tensor& self, const at::Tensor& src, OptionalInt custo
 }
 
 int64_t get_format(const at::Tensor& self) { return format_of(self).format; }
-int64_t get_format_c0(const at::Tensor& self) { return format_of(self).c0; }
-
-template <Mode mode>
-at::Tensor int4pack(const at::Tensor& weight, int64_t /*inner_k_tiles*/) {
-  return with_operands("npu_convert_weight_to_int4pack", mode, [&](Operands& operands) {
-    const ConstTensorView view = operands.view(weight, "weight");
-    const at::Tensor words = operands.empty(infer(Int4PackArgs{view}));
-    if constexpr (mode == Mode::kCpu) {
-      pack_int4(view, output_view(words));
-      if (format_of(weight).format == kFormatFractalNz) set_format(words, {kFormatFractalNz, kNzInt32C0});
-    }
-    return words;
-  });
-}
-
-// Any dtype that has a counterpart here; c0 0 stands for the dtype's own.
-template <Mode mode>
-at::Tensor to_nz(const at::Tensor& x, OptionalInt c0) {
-  return with_operands("to_fractal_nz", mode, [&](Operands& operands) {
-    const ConstTensorView view = operands.view(x, "x");
-    const int64_t remembered = mode == Mode::kCpu ? format_of(x).c0 : 0;
-    const at::Tensor out = operands.empty(fractal_nz_desc(view, c0.value_or(remembered)));
-    if constexpr (mode == Mode::kCpu) to_fractal_nz(view, output_view(out));
-    return out;
-  });
-}
-
-template <Mode mode>
-at::Tensor from_nz(const at::Tensor& blocks, at::IntArrayRef shape) {
-  return with_operands("from_fractal_nz", mode, [&](Operands& operands) {
-    const ConstTensorView view = operands.view(blocks, "blocks");
-    const Dims sizes(shape.data(), static_cast<int64_t>(shape.size()));
-    const at::Tensor out = operands.empty(infer_from_fractal_nz(view, sizes));
-    if constexpr (mode == Mode::kCpu) from_fractal_nz(view, output_view(out));
-    return out;
-  });
-}
 
 template <Mode mode>
 void implement(torch::Library& m) {
@@ -201,7 +161,6 @@ void implement(torch::Library& m) {
   implement_once(m, key, "npu_format_cast_.acl_format", cast_in_place<mode>);
   implement_once(m, key, "npu_format_cast_", cast_from);
   implement_once(m, key, "get_npu_format", get_format);
-  implement_once(m, key, "npu_convert_weight_to_int4pack", int4pack<mode>);
 }
 
 }  // namespace
@@ -217,7 +176,6 @@ TORCH_LIBRARY_FRAGMENT(npu, m) {
   define("_npu_format_cast.aclnn(Tensor self, int acl_format, int customize_dtype) -> Tensor");
   define("_npu_format_cast.input_dtype(Tensor self, int acl_format, int customize_dtype, int input_dtype) -> Tensor");
   define("get_npu_format(Tensor self) -> int");
-  define("npu_convert_weight_to_int4pack(Tensor weight, int inner_k_tiles=0) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(npu, CPU, m) { implement<Mode::kCpu>(m); }
@@ -235,22 +193,6 @@ TORCH_LIBRARY_IMPL(npu, Autograd, m) {
   implement_once(m, c10::DispatchKey::Autograd, "_npu_format_cast", autograd_default);
   implement_once(m, c10::DispatchKey::Autograd, "_npu_format_cast.aclnn", autograd_aclnn);
   implement_once(m, c10::DispatchKey::Autograd, "_npu_format_cast.input_dtype", autograd_input_dtype);
-}
-
-TORCH_LIBRARY_FRAGMENT(a8w8, m) {
-  m.def("to_fractal_nz(Tensor x, int? c0=None) -> Tensor", {at::Tag::pt2_compliant_tag});
-  m.def("from_fractal_nz(Tensor blocks, int[] shape) -> Tensor", {at::Tag::pt2_compliant_tag});
-  m.def("format_c0(Tensor self) -> int", {at::Tag::pt2_compliant_tag});
-}
-TORCH_LIBRARY_IMPL(a8w8, CPU, m) {
-  m.impl("to_fractal_nz", to_nz<Mode::kCpu>);
-  m.impl("from_fractal_nz", from_nz<Mode::kCpu>);
-  m.impl("format_c0", get_format_c0);
-}
-TORCH_LIBRARY_IMPL(a8w8, Meta, m) {
-  m.impl("to_fractal_nz", to_nz<Mode::kMeta>);
-  m.impl("from_fractal_nz", from_nz<Mode::kMeta>);
-  m.impl("format_c0", get_format_c0);
 }
 
 }  // namespace a8w8::torch_adapter

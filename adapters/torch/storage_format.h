@@ -10,6 +10,9 @@ namespace a8w8::torch_adapter {
 // The numbers of torch_npu.Format that matter here.
 inline constexpr int64_t kFormatNchw = 0, kFormatNd = 2, kFormatFractalNz = 29, kFormatNcdhw = 30;
 
+// Columns of a block of int32 that is declared to be int32, and of int4 words: 32 bytes.
+inline constexpr int64_t kNzInt32C0 = 8;
+
 struct StorageFormat {
   int64_t format = kFormatNd;
   int64_t c0 = 0;  // columns of a FRACTAL_NZ block; 0 for the other formats

@@ -18,6 +18,9 @@ constexpr size_t dtype_size(DType t) {
   return kSizes[static_cast<int>(t)];
 }
 
+// int4 has no dtype of its own: eight lie in an int32 word (format.h).
+inline constexpr int64_t kInt4PerWord = 8;
+
 // "int8", "bfloat16", ...: the names PyTorch and numpy use.
 constexpr const char* dtype_name(DType t) {
   constexpr const char* kNames[kDTypeCount] = {"int8",     "uint8",   "int32", "int64", "float16",

@@ -32,7 +32,7 @@ struct LinearQuant {
   std::optional<ConstTensorView> bias = std::nullopt;
   DType output_dtype = DType::kI8;
 
-  int64_t in_features() const { return weight.sizes[-1] * (weight.dtype == DType::kI32 ? 8 : 1); }
+  int64_t in_features() const { return weight.sizes[-1] * (weight.dtype == DType::kI32 ? kInt4PerWord : 1); }
   int64_t out_features() const { return weight.sizes[-2]; }
   TensorDesc infer(const ConstTensorView& x, Product product = default_product()) const;
   void forward(const ConstTensorView& x, const TensorView& out, ExecutionContext& ctx,

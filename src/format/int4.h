@@ -3,9 +3,10 @@
 
 #include <cstdint>
 
+#include "a8w8/dtype.h"
+
 namespace a8w8 {
 
-inline constexpr int64_t kInt4PerWord = 8;
 inline constexpr int kInt4Min = -8, kInt4Max = 7;
 
 // Element j of a word, sign-extended.

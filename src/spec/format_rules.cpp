@@ -7,7 +7,7 @@
 namespace a8w8 {
 namespace {
 
-constexpr int64_t kBlockRows = 16, kInt4PerWord = 8;
+constexpr int64_t kBlockRows = 16;
 constexpr int kMaxNzRank = kMaxRank - 2;
 
 }  // namespace

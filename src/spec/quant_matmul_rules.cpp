@@ -13,7 +13,6 @@ constexpr const char* kOp = "npu_quant_matmul";
 constexpr int kMinRank = 2, kMatmulMaxRank = 6;
 // The vendor's bound on the last dimension of x1 and x2, lifted where the scale stays a float.
 constexpr int64_t kMaxPackedDim = 65535;
-constexpr int64_t kInt4PerWord = 8;
 constexpr int64_t kMaxGroupSize = 65535;
 
 Status check_matrix(const char* operand, const ConstTensorView& x) {

@@ -11,7 +11,6 @@ namespace {
 constexpr const char* kPackOp = "npu_trans_quant_param";
 constexpr const char* kQuantizeOp = "npu_quantize";
 constexpr const char* kDynamicOp = "npu_dynamic_quant";
-constexpr int64_t kInt4PerWord = 8;
 
 // div_mode: one dimension, as long as the axis or 1. Otherwise also as many dimensions as x, all 1 but for the axis.
 Status check_along_axis(const char* operand, const ConstTensorView& v, const QuantizeArgs& args) {
