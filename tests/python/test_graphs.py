@@ -3,6 +3,7 @@ graphs do not break, and the op itself is in them."""
 
 import pytest
 import torch
+import torch._inductor.config
 from a8w8 import nn, ops
 from torch._dynamo.testing import CompileCounterWithBackend
 
@@ -69,6 +70,7 @@ def test_compiles_into_one_graph_with_eagers_bits(dynamic, backend):
 
 @torch.no_grad()
 @pytest.mark.parametrize("dynamic", [True, False])
+@torch._inductor.config.patch(force_disable_caches=True)  # a graph that is found there is not compiled, nor seen
 def test_compiles_with_the_default_backend(dynamic):
     torch._dynamo.reset()
     seen = []
@@ -195,6 +197,7 @@ def test_functional_calls():
     assert torch.equal(torch.func.functionalize(f)(x), f(x))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_tracing():
     layer = filled(nn.LinearQuant, 64, 48, output_dtype=torch.float16)
     traced = torch.jit.trace(layer, (int8(3, 64),))
