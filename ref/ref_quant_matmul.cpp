@@ -74,7 +74,7 @@ int64_t size_k(const QuantMatmulArgs& args) { return args.x1.sizes[-1] * (args.x
 
 // Scales and zero points for each group of k: sums of groups are scaled and added up in group order.
 void store_grouped(const QuantMatmulArgs& args, const Dims& at, void* out, int64_t i) {
-  const int64_t group = args.group_sizes[2];
+  const int64_t group = (*args.group_sizes)[2];
   float y = 0;
   for (int64_t g = 0; g < size_k(args) / group; ++g) {
     const int64_t zero = static_cast<int64_t>(get_float(*args.offset, Dims({g, at[-1]})));
@@ -91,7 +91,7 @@ void store_grouped(const QuantMatmulArgs& args, const Dims& at, void* out, int64
 }  // namespace
 
 void quant_matmul(const QuantMatmulArgs& args, const TensorView& out) {
-  const bool grouped = args.group_sizes.rank() == 3 && args.group_sizes[2] > 1;
+  const bool grouped = args.group_sizes && (*args.group_sizes)[2] > 1;
   for (int64_t i = 0; i < out.numel(); ++i) {
     Dims at = out.sizes;
     for (int64_t d = out.rank() - 1, rest = i; d >= 0; --d) at[d] = rest % out.sizes[d], rest /= out.sizes[d];

@@ -5,7 +5,6 @@
 #include <torch/csrc/stable/c/shim.h>
 
 #include <array>
-#include <iterator>
 #include <sstream>
 
 #include "a8w8/status.h"
@@ -36,8 +35,8 @@ template <class... Parts>
   throw Error(ErrorCode::kInvalidArgument, text.str());
 }
 
-// Stand-ins for symbolic sizes: primes, so that they are equal to no size that somebody chose and multiples of nothing.
-constexpr int64_t kStandIns[] = {10007, 10009, 10037, 10039, 10061, 10067, 10069, 10079, 10091, 10093, 10099, 10103};
+// Stand-ins for symbolic sizes: odd, so that they are multiples of no block, and larger than any real size.
+constexpr int64_t kFirstStandIn = (int64_t{1} << 40) + 1;
 
 bool may_stay_symbol(Free free, int64_t dim, int64_t rank) {
   switch (free) {
@@ -70,16 +69,6 @@ int torch_threads() {
 }  // namespace
 
 std::optional<DType> to_dtype(at::ScalarType type) {
-  switch (type) {
-    case at::kQInt8:
-      return DType::kI8;
-    case at::kQUInt8:
-      return DType::kU8;
-    case at::kQInt32:
-      return DType::kI32;
-    default:
-      break;
-  }
   for (const TypePair& pair : kTypes) {
     if (pair.scalar_type == type) return pair.dtype;
   }
@@ -88,9 +77,11 @@ std::optional<DType> to_dtype(at::ScalarType type) {
 
 at::ScalarType to_scalar_type(DType dtype) { return kTypes[static_cast<int>(dtype)].scalar_type; }
 
-DType dtype_argument(const char* op, const char* name, int64_t scalar_type) {
+DType dtype_argument(const char* op, const char* name, int64_t scalar_type, bool quantized) {
   const bool known = scalar_type >= 0 && scalar_type < static_cast<int64_t>(at::ScalarType::NumOptions);
-  const auto dtype = known ? to_dtype(static_cast<at::ScalarType>(scalar_type)) : std::nullopt;
+  at::ScalarType type = known ? static_cast<at::ScalarType>(scalar_type) : at::ScalarType::Undefined;
+  if (quantized && (type == at::kQInt8 || type == at::kQUInt8 || type == at::kQInt32)) type = at::toUnderlying(type);
+  const auto dtype = known ? to_dtype(type) : std::nullopt;
   if (!dtype) {
     refuse(op, ": ", name, " is ", known ? c10::toString(static_cast<at::ScalarType>(scalar_type)) : "no torch.dtype",
            " (number ", scalar_type, "), which is not supported");
@@ -98,21 +89,30 @@ DType dtype_argument(const char* op, const char* name, int64_t scalar_type) {
   return *dtype;
 }
 
-int64_t Operands::number_for(const c10::SymInt& size, bool may_stay_symbol) {
-  if (const auto number = size.maybe_as_int()) return *number;
+int64_t Operands::number_for(const c10::SymInt& size, bool may_stay_symbol, int64_t place) {
+  if (const auto number = size.maybe_as_int()) {
+    if (mode_ == Mode::kMeta && *number >= kFirstStandIn) refuse(op_, ": a size is ", *number, ", which is too large");
+    return *number;
+  }
   if (symbols_ == Symbols::kNumbers || !may_stay_symbol) return size.guard_int(__FILE__, __LINE__);
   const std::string expression = size.toSymNode()->str();
   for (const StandIn& s : stand_ins_) {
     if (s.expression == expression) return s.number;
   }
-  if (stand_ins_.size() == std::size(kStandIns)) return size.guard_int(__FILE__, __LINE__);
-  stand_ins_.push_back({expression, size, kStandIns[stand_ins_.size()]});
+  for (const StandIn& s : stand_ins_) {
+    const bool may_be_equal = symbols_ == Symbols::kUnified && s.place == place;
+    if (may_be_equal && s.symbol.sym_eq(size).guard_or_false(__FILE__, __LINE__)) return s.number;
+  }
+  stand_ins_.push_back({expression, size, place, kFirstStandIn + 2 * static_cast<int64_t>(stand_ins_.size())});
   return stand_ins_.back().number;
 }
 
-ConstTensorView Operands::view(const at::Tensor& tensor, const char* name, Free free) {
+ConstTensorView Operands::view(const at::Tensor& tensor, const char* name, Free free, int64_t place) {
   const bool right_device = mode_ == Mode::kMeta ? tensor.is_meta() : tensor.is_cpu();
-  if (!right_device) refuse(op_, ": ", name, " is on ", tensor.device(), ", but the other operands are on the CPU");
+  if (!right_device) {
+    refuse(op_, ": ", name, " is on ", tensor.device(), ", but the other operands are on ",
+           mode_ == Mode::kMeta ? "meta" : "cpu");
+  }
   const auto dtype =
       tensor.is_quantized() || tensor.layout() != at::kStrided ? std::nullopt : to_dtype(tensor.scalar_type());
   if (!dtype) {
@@ -126,17 +126,20 @@ ConstTensorView Operands::view(const at::Tensor& tensor, const char* name, Free 
                            Dims(tensor.strides().data(), rank));
   }
   Dims sizes;
-  for (int64_t i = 0; i < rank; ++i) sizes.push_back(number_for(tensor.sym_sizes()[i], may_stay_symbol(free, i, rank)));
+  for (int64_t i = 0; i < rank; ++i) {
+    const int64_t from_last = rank - 1 - i + place;
+    sizes.push_back(number_for(tensor.sym_sizes()[i], may_stay_symbol(free, i, rank), from_last));
+  }
   ConstTensorView view(nullptr, *dtype, sizes);
   // No rule asks for the strides of an operand whose sizes may be symbols.
   for (int64_t i = 0; i < rank && free == Free::kNone; ++i)
-    view.strides[i] = number_for(tensor.sym_strides()[i], false);
+    view.strides[i] = tensor.sym_strides()[i].guard_int(__FILE__, __LINE__);
   return view;
 }
 
-std::optional<ConstTensorView> Operands::view(OptionalTensor tensor, const char* name, Free free) {
+std::optional<ConstTensorView> Operands::view(OptionalTensor tensor, const char* name, Free free, int64_t place) {
   if (!tensor || !tensor->defined()) return std::nullopt;
-  return view(*tensor, name, free);
+  return view(*tensor, name, free, place);
 }
 
 at::Tensor Operands::empty(const TensorDesc& desc) const {

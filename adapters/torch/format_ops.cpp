@@ -3,6 +3,7 @@
 //   npu_format_cast       composite: the tensor itself if it is in the format already, else _npu_format_cast
 //   _npu_format_cast      always a copy, so it may stand in a graph; its gradient is the gradient
 //   npu_format_cast_      retags the storage in place; with a tensor as the source copies its values
+#include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -48,7 +49,7 @@ StorageFormat target_format(const at::Tensor& self, int64_t acl_format, Optional
            c10::toString(self.scalar_type()) + ", but it is only for int32 tensors, as int32 (3)");
   }
   if (acl_format != kFormatFractalNz) return {acl_format, 0};
-  if (blocked_sizes(self).size() < 2) return {kFormatNd, 0};
+  if (blocked_tensor(self).dim() < 2) return {kFormatNd, 0};
   if (self.dim() > kMaxRank - 2) {
     refuse("the tensor has " + std::to_string(self.dim()) + " dimensions, but FRACTAL_NZ allows at most " +
            std::to_string(kMaxRank - 2));
@@ -65,7 +66,7 @@ bool is_already(const at::Tensor& self, const StorageFormat& target, OptionalInt
 template <Mode mode>
 at::Tensor cast_copy(const at::Tensor& self, int64_t acl_format, OptionalInt customize_dtype, OptionalInt input_dtype) {
   const StorageFormat target = target_format(self, acl_format, customize_dtype, input_dtype);
-  if constexpr (mode == Mode::kMeta) return self.new_empty_symint(self.sym_sizes());
+  if constexpr (mode == Mode::kMeta) return at::empty_like(self, at::MemoryFormat::Preserve);
   return copy_with_format(self, target);
 }
 
@@ -145,6 +146,7 @@ at::Tensor& functional_cast_in_place(at::Tensor& self, int64_t acl_format, Optio
   return self;
 }
 
+// The values of src, the format of self.
 at::Tensor& cast_from(at::Tensor& self, const at::Tensor& src, OptionalInt customize_dtype, OptionalInt input_dtype) {
   target_format(self, format_of(self).format, customize_dtype, input_dtype);
   return self.copy_(src);
@@ -159,7 +161,6 @@ void implement(torch::Library& m) {
   implement_once(m, key, "_npu_format_cast.aclnn", cast_aclnn<mode>);
   implement_once(m, key, "_npu_format_cast.input_dtype", cast_input_dtype<mode>);
   implement_once(m, key, "npu_format_cast_.acl_format", cast_in_place<mode>);
-  implement_once(m, key, "npu_format_cast_", cast_from);
   implement_once(m, key, "get_npu_format", get_format);
 }
 
@@ -183,16 +184,17 @@ TORCH_LIBRARY_IMPL(npu, Meta, m) { implement<Mode::kMeta>(m); }
 // PyTorch makes functional forms of custom ops by itself, but not of those that return their argument.
 TORCH_LIBRARY_IMPL(npu, Functionalize, m) {
   implement_once(m, c10::DispatchKey::Functionalize, "npu_format_cast_.acl_format", functional_cast_in_place);
-  implement_once(m, c10::DispatchKey::Functionalize, "npu_format_cast_", cast_from);
 }
 TORCH_LIBRARY_IMPL(npu, CompositeImplicitAutograd, m) {
   implement_once(m, c10::DispatchKey::CompositeImplicitAutograd, "npu_format_cast", cast);
   implement_once(m, c10::DispatchKey::CompositeImplicitAutograd, "npu_format_cast.Tensor", cast_like);
+  implement_once(m, c10::DispatchKey::CompositeImplicitAutograd, "npu_format_cast_", cast_from);
 }
 TORCH_LIBRARY_IMPL(npu, Autograd, m) {
   implement_once(m, c10::DispatchKey::Autograd, "_npu_format_cast", autograd_default);
   implement_once(m, c10::DispatchKey::Autograd, "_npu_format_cast.aclnn", autograd_aclnn);
   implement_once(m, c10::DispatchKey::Autograd, "_npu_format_cast.input_dtype", autograd_input_dtype);
+  implement_once(m, c10::DispatchKey::Autograd, "npu_format_cast_.acl_format", torch::CppFunction::makeFallthrough());
 }
 
 }  // namespace a8w8::torch_adapter

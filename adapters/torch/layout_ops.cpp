@@ -16,7 +16,7 @@ at::Tensor int4pack(const at::Tensor& weight, int64_t /*inner_k_tiles*/) {
     const at::Tensor words = operands.empty(infer(Int4PackArgs{view}));
     if constexpr (mode == Mode::kCpu) {
       pack_int4(view, output_view(words));
-      if (format_of(weight).format == kFormatFractalNz) set_format(words, {kFormatFractalNz, kNzInt32C0});
+      if (format_of(weight).format == kFormatFractalNz) return copy_with_format(words, {kFormatFractalNz, kNzInt32C0});
     }
     return words;
   });

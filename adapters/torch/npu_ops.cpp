@@ -38,7 +38,7 @@ at::Tensor quant_matmul(const at::Tensor& x1, const at::Tensor& x2, const at::Te
     QuantMatmulArgs args;
     args.x1 = operands.view(x1, "x1", Free::kRows), args.x2 = operands.view(x2, "x2", Free::kBatch);
     args.scale = operands.view(scale, "scale"), args.offset = operands.view(offset, "offset");
-    args.pertoken_scale = operands.view(pertoken_scale, "pertoken_scale", Free::kAll);
+    args.pertoken_scale = operands.view(pertoken_scale, "pertoken_scale", Free::kAll, 1);
     args.bias = operands.view(bias, "bias", Free::kBatch);
     if (output_dtype) args.output_dtype = dtype_argument(kOp, "output_dtype", *output_dtype);
     if (group_sizes) args.group_sizes = Dims(group_sizes->data(), static_cast<int64_t>(group_sizes->size()));
@@ -65,10 +65,13 @@ at::Tensor quantize(const at::Tensor& self, const at::Tensor& scales, OptionalTe
   constexpr const char* kOp = "npu_quantize";
   return with_operands(kOp, mode, [&](Operands& operands) {
     QuantizeArgs args;
-    args.x = operands.view(self, "x", Free::kAll), args.scales = operands.view(scales, "scales", Free::kAll);
-    args.zero_points = operands.view(zero_points, "zero_points", Free::kAll);
+    // Where the dimension that the scales run along stands, counted from the last.
+    const int64_t along = div_mode ? (axis < 0 ? -axis : self.dim() - axis) - 1 : axis == -2;
+    const int64_t place = scales.dim() == 1 ? along : 0;
+    args.x = operands.view(self, "x", Free::kAll), args.scales = operands.view(scales, "scales", Free::kAll, place);
+    args.zero_points = operands.view(zero_points, "zero_points", Free::kAll, place);
     args.int4 = is_quint4x2(dtype);
-    if (!args.int4) args.dtype = dtype_argument(kOp, "dtype", dtype);
+    if (!args.int4) args.dtype = dtype_argument(kOp, "dtype", dtype, true);
     args.axis = axis, args.div_mode = div_mode;
     const at::Tensor out = operands.empty(infer(args));
     if constexpr (mode == Mode::kCpu) a8w8::quantize(args, output_view(out), current_context());
@@ -93,7 +96,7 @@ std::tuple<at::Tensor, at::Tensor> dynamic_quant(const at::Tensor& input, Option
   return with_operands(kOp, mode, [&](Operands& operands) {
     const DynamicQuantArgs args{operands.view(input, "input", Free::kAll),
                                 operands.view(smooth_scales, "smooth_scales", Free::kAll),
-                                operands.view(group_index, "group_index", Free::kAll), int4};
+                                operands.view(group_index, "group_index", Free::kAll, 1), int4};
     const DynamicQuantDesc desc = infer(args);
     const at::Tensor y = operands.empty(desc.y), scale = operands.empty(desc.scale);
     if constexpr (mode == Mode::kCpu) a8w8::dynamic_quant(args, output_view(y), output_view(scale), current_context());

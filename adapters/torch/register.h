@@ -5,6 +5,7 @@
 #include <torch/library.h>
 
 #include <string>
+#include <utility>
 
 namespace a8w8::torch_adapter {
 
@@ -21,10 +22,10 @@ inline void define_once(torch::Library& m, const char* schema) {
 }
 
 template <class Kernel>
-void implement_once(torch::Library& m, c10::DispatchKey key, const char* name, Kernel kernel) {
+void implement_once(torch::Library& m, c10::DispatchKey key, const char* name, Kernel&& kernel) {
   const auto op = c10::Dispatcher::singleton().findSchema(npu_name(name));
   if (op && op->hasKernelForDispatchKey(key)) return;
-  m.impl(name, kernel);
+  m.impl(name, std::forward<Kernel>(kernel));
 }
 
 }  // namespace a8w8::torch_adapter

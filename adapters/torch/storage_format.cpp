@@ -11,8 +11,9 @@
 #include <c10/core/CPUAllocator.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <cstring>
-#include <memory>
+#include <utility>
 
 #include "a8w8/format.h"
 
@@ -26,10 +27,10 @@ struct TaggedMemory {
 
 void delete_tagged(void* context) { delete static_cast<TaggedMemory*>(context); }
 
-const TaggedMemory* tag_of(const at::Tensor& tensor) {
+TaggedMemory* tag_of(const at::Tensor& tensor) {
   if (!tensor.has_storage()) return nullptr;
   const c10::DataPtr& data = tensor.storage().unsafeGetStorageImpl()->data_ptr();
-  return data.get_deleter() == delete_tagged ? static_cast<const TaggedMemory*>(data.get_context()) : nullptr;
+  return data.get_deleter() == delete_tagged ? static_cast<TaggedMemory*>(data.get_context()) : nullptr;
 }
 
 // Elements of the blocks of a tensor with these sizes.
@@ -40,24 +41,22 @@ int64_t block_elements(at::IntArrayRef sizes, int64_t c0) {
 
 size_t bytes_for(const at::Tensor& tensor, const StorageFormat& format) {
   const int64_t elements =
-      format.format == kFormatFractalNz ? block_elements(blocked_sizes(tensor), format.c0) : tensor.numel();
+      format.format == kFormatFractalNz ? block_elements(blocked_tensor(tensor).sizes(), format.c0) : tensor.numel();
   return static_cast<size_t>(elements) * tensor.itemsize();
 }
 
-// Zeroed from `used` on.
-c10::DataPtr tagged_memory(size_t bytes, size_t used, const StorageFormat& format) {
-  auto tagged = std::make_unique<TaggedMemory>(TaggedMemory{c10::GetCPUAllocator()->allocate(bytes), format});
-  std::byte* const data = static_cast<std::byte*>(tagged->memory.get());
-  if (bytes > used) std::memset(data + used, 0, bytes - used);
-  return c10::DataPtr(data, tagged.release(), delete_tagged, at::Device(at::kCPU));
+c10::DataPtr tag(c10::DataPtr memory, const StorageFormat& format) {
+  void* const data = memory.get();
+  const at::Device device = memory.device();
+  return c10::DataPtr(data, new TaggedMemory{std::move(memory), format}, delete_tagged, device);
 }
 
 // Copies like aten::clone, whose kernel this is from now on: the copy of a tensor in FRACTAL_NZ is in FRACTAL_NZ.
 at::Tensor clone(const at::Tensor& tensor, std::optional<at::MemoryFormat> memory_format) {
   const TaggedMemory* const tag = tag_of(tensor);
-  const at::Tensor copy = at::native::clone(tensor, memory_format);
-  if (tag != nullptr && tag->format.format == kFormatFractalNz && tensor.dim() >= 2) set_format(copy, tag->format);
-  return copy;
+  if (tag == nullptr || tag->format.format != kFormatFractalNz || tensor.dim() < 2)
+    return at::native::clone(tensor, memory_format);
+  return copy_with_format(tensor, tag->format, memory_format.value_or(at::MemoryFormat::Preserve));
 }
 
 }  // namespace
@@ -68,34 +67,30 @@ StorageFormat format_of(const at::Tensor& tensor) {
   return {rank == 4 ? kFormatNchw : rank == 5 ? kFormatNcdhw : kFormatNd};
 }
 
-at::IntArrayRef blocked_sizes(const at::Tensor& tensor) {
-  return tensor.dim() < 2 && tensor.is_view() ? tensor._base().sizes() : tensor.sizes();
+const at::TensorBase& blocked_tensor(const at::Tensor& tensor) {
+  return tensor.dim() < 2 && tensor.is_view() ? tensor._base() : static_cast<const at::TensorBase&>(tensor);
 }
 
-at::Tensor copy_with_format(const at::Tensor& tensor, const StorageFormat& format) {
-  const at::Tensor dense = at::native::clone(tensor, at::MemoryFormat::Preserve);
+at::Tensor copy_with_format(const at::Tensor& tensor, const StorageFormat& format, at::MemoryFormat memory_format) {
+  const at::Tensor copy = at::native::clone(tensor, memory_format);  // dense, in memory that nobody else knows
   const size_t used = static_cast<size_t>(tensor.numel()) * tensor.itemsize();
   const size_t bytes = std::max(used, bytes_for(tensor, format));
-  c10::DataPtr memory = tagged_memory(bytes, used, format);
-  std::memcpy(memory.get(), dense.const_data_ptr(), used);
-  dense.storage().unsafeGetStorageImpl()->set_data_ptr_noswap(std::move(memory));
-  dense.storage().unsafeGetStorageImpl()->set_nbytes(bytes);
-  return dense;
+  c10::DataPtr memory = c10::GetCPUAllocator()->allocate(bytes);
+  if (bytes > 0) std::memset(static_cast<std::byte*>(memory.get()) + used, 0, bytes - used);
+  if (used > 0) std::memcpy(memory.get(), copy.const_data_ptr(), used);
+  c10::StorageImpl* const storage = copy.storage().unsafeGetStorageImpl();
+  storage->set_data_ptr_noswap(tag(std::move(memory), format));
+  storage->set_nbytes(bytes);
+  return copy;
 }
 
 void set_format(const at::Tensor& tensor, const StorageFormat& format) {
   c10::StorageImpl* const storage = tensor.storage().unsafeGetStorageImpl();
-  const size_t used = storage->nbytes();
-  // What other tensors may look at stays: the storage only grows, but for the padding of blocks that it had before.
-  const bool had_blocks = format_of(tensor).format == kFormatFractalNz;
-  const size_t logical = static_cast<size_t>(tensor.numel()) * tensor.itemsize();
-  const size_t keep =
-      had_blocks && tensor.storage_offset() == 0 && tensor.is_non_overlapping_and_dense() ? logical : used;
-  const size_t bytes = std::max(keep, bytes_for(tensor, format));
-  c10::DataPtr memory = tagged_memory(bytes, keep, format);
-  std::memcpy(memory.get(), storage->data(), keep);
-  storage->set_data_ptr_noswap(std::move(memory));
-  storage->set_nbytes(bytes);
+  if (TaggedMemory* const tagged = tag_of(tensor)) {
+    tagged->format = format;
+  } else {
+    storage->set_data_ptr_noswap(tag(std::move(storage->_mutable_data_ptr_no_checks()), format));
+  }
 }
 
 TORCH_LIBRARY_IMPL(aten, CPU, m) { m.impl("clone", clone); }

@@ -26,12 +26,14 @@ StorageFormat format_of(const at::Tensor& tensor);
 
 // A copy of the tensor that remembers `format`: same sizes, strides (contiguous if they have gaps), dtype and values.
 // Its storage has the size of the blocks.
-at::Tensor copy_with_format(const at::Tensor& tensor, const StorageFormat& format);
-// The same in place: the storage, and so all tensors that share it, remember the format; views of it stay views.
+at::Tensor copy_with_format(const at::Tensor& tensor, const StorageFormat& format,
+                            at::MemoryFormat memory_format = at::MemoryFormat::Preserve);
+// The same in place: the storage, and so all tensors that share it, remember the format. Its memory stays where it is
+// and as large as it is, for others may look at it: views, numpy arrays, a mapped file.
 void set_format(const at::Tensor& tensor, const StorageFormat& format);
 
-// The sizes that the blocks are made of: the tensor's, or if it has fewer than two dimensions, those of what it is a
-// view of. Fewer than two dimensions have no blocks.
-at::IntArrayRef blocked_sizes(const at::Tensor& tensor);
+// What blocks are made of: the tensor, or if it has fewer than two dimensions, what it is a view of. Fewer than two
+// dimensions have no blocks.
+const at::TensorBase& blocked_tensor(const at::Tensor& tensor);
 
 }  // namespace a8w8::torch_adapter

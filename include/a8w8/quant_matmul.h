@@ -34,10 +34,10 @@ struct QuantMatmulArgs {
   std::optional<ConstTensorView> bias =
       std::nullopt;                 // int32, bfloat16, float16, float32: (n,), or (batch, 1, n) for a 3-D result
   DType output_dtype = DType::kI8;  // int8, float16, bfloat16, int32
-  // Empty, or three numbers of 0 or 1, which have no effect; or (1, 1, g): int4 operands with scales and zero points
+  // None, or three numbers of 0 or 1, which have no effect; or (1, 1, g): int4 operands with scales and zero points
   // for each g elements of k. Then scale is float32 (k / g, n), offset float16 (k / g, n), pertoken_scale (m,) or (m,
   // 1).
-  Dims group_sizes = {};
+  std::optional<Dims> group_sizes = std::nullopt;
 };
 
 // Shape and dtype of the result. Throws Error naming operand, value, what is allowed and the rule; the legal

@@ -19,8 +19,9 @@ struct QuantizeArgs {
   ConstTensorView x;  // float32, float16, bfloat16 (not Atlas inference); 1 to 8 dimensions, any strides; may be empty
   ConstTensorView scales;  // (1,) or as long as the axis. div_mode: float32 or bfloat16; else any float dtype, and also
                            // x.rank() dimensions that are 1 except for the axis
-  std::optional<ConstTensorView> zero_points = std::nullopt;  // shaped like scales; int8, uint8, int32 or a float dtype
-  DType dtype = DType::kI8;                                   // int8; with div_mode also uint8 and int32
+  // Shaped like scales. div_mode: int8, uint8, int32, float32, bfloat16; else any float dtype.
+  std::optional<ConstTensorView> zero_points = std::nullopt;
+  DType dtype = DType::kI8;  // int8; with div_mode also uint8 and int32
   bool int4 =
       false;  // -8 .. 7, eight in an int32 word (format.h), last dimension / 8; dtype is not read. div_mode false
   int64_t axis =

@@ -31,7 +31,7 @@ class Dims {
   void push_back(int64_t value);
   const int64_t* begin() const { return values_; }
   const int64_t* end() const { return values_ + rank_; }
-  int64_t numel() const;    // the product; 1 for rank 0
+  int64_t numel() const;    // the product, at most INT64_MAX; 1 for rank 0
   std::string str() const;  // "(2, 3)", "(4,)", "()"
   friend bool operator==(const Dims& a, const Dims& b);
 

@@ -5,42 +5,40 @@ only asked for, and given back to the copy. Views, `.data`, Parameters, state_di
 """
 
 import copyreg
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 FRACTAL_NZ = 29
-ND = 2
 _INT32 = 3  # customize_dtype of blocks eight columns wide
 
 
 def _is_in_blocks(tensor: Tensor) -> bool:
-    return (
-        type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu" and _format(tensor) == FRACTAL_NZ
-    )
-
-
-def _format(tensor: Tensor) -> int:
-    return torch.ops.npu.get_npu_format(tensor) if tensor.layout == torch.strided else ND
+    plain = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu"
+    return plain and tensor.layout == torch.strided and torch.ops.npu.get_npu_format(tensor) == FRACTAL_NZ
 
 
 def _customize_dtype(tensor: Tensor) -> int | None:
     return _INT32 if torch.ops.a8w8.format_c0(tensor) == 8 else None
 
 
-def restore(tensor: Tensor, customize_dtype: int | None) -> Tensor:
-    """What a pickled tensor in FRACTAL_NZ is rebuilt by."""
-    blocks = torch.ops.npu.npu_format_cast(tensor.detach(), FRACTAL_NZ, customize_dtype=customize_dtype)
-    return blocks.requires_grad_(tensor.requires_grad)
+def _cast_in_place(tensor: Tensor, customize_dtype: int | None) -> None:
+    torch.ops.npu.npu_format_cast_(tensor.detach(), FRACTAL_NZ, customize_dtype=customize_dtype)
+
+
+def restore(rebuild: Callable[..., Tensor], arguments: tuple[Any, ...], customize_dtype: int | None) -> Tensor:
+    """What a pickled tensor in FRACTAL_NZ is rebuilt by: as a plain one, whose storage then gets the format back."""
+    tensor = rebuild(*arguments)
+    _cast_in_place(tensor, customize_dtype)
+    return tensor
 
 
 def _reduce(tensor: Tensor) -> Any:
-    """Tensors are pickled as ever, those in FRACTAL_NZ as a plain tensor that `restore` casts."""
-    if not _is_in_blocks(tensor):
-        return tensor.__reduce_ex__(2)
-    plain = torch.ops.npu.npu_format_cast(tensor.detach(), ND).requires_grad_(tensor.requires_grad)
-    return restore, (plain, _customize_dtype(tensor))
+    """Tensors are pickled as ever; for those in FRACTAL_NZ the format is noted beside the bytes of their storage."""
+    reduced = tensor.__reduce_ex__(2)
+    return (restore, (*reduced[:2], _customize_dtype(tensor)), *reduced[2:]) if _is_in_blocks(tensor) else reduced
 
 
 _deepcopy = Tensor.__deepcopy__
@@ -49,7 +47,7 @@ _deepcopy = Tensor.__deepcopy__
 def _deepcopy_with_format(self: Tensor, memo: dict) -> Tensor:
     copy = _deepcopy(self, memo)
     if _is_in_blocks(self) and not _is_in_blocks(copy):
-        torch.ops.npu.npu_format_cast_(copy.detach(), FRACTAL_NZ, customize_dtype=_customize_dtype(self))
+        _cast_in_place(copy, _customize_dtype(self))
     return copy
 
 

@@ -22,7 +22,7 @@ constexpr const char* kOp = "npu_quant_matmul";
 void run_per_group(const QuantMatmulArgs& args, const TensorView& out, ExecutionContext& ctx) {
   const MatmulSizes s = matmul_sizes(args);
   GroupedProblem p;
-  p.m = s.m, p.n = s.n, p.k = s.k, p.group = args.group_sizes[2];
+  p.m = s.m, p.n = s.n, p.k = s.k, p.group = (*args.group_sizes)[2];
   p.b = args.x2.data, p.b_layout = stored_weight(args).layout;
   p.out_dtype = out.dtype, p.out = out.data;
 

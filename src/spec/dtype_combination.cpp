@@ -148,7 +148,7 @@ Status check_dtype_combination(const QuantMatmulArgs& args, Product product) {
   }
   const Rows rows = rows_for(args, product);
   if (rows.empty()) {
-    return invalid("npu_quant_matmul: group_sizes is ", args.group_sizes.str(), ", but the ", title,
+    return invalid("npu_quant_matmul: group_sizes is ", args.group_sizes->str(), ", but the ", title,
                    " table has no row for groups; it must be None or three zeros or ones");
   }
   Status status = explain_one(operands, rows, title);

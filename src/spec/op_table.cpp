@@ -30,13 +30,16 @@ TransQuantParamOperands trans_quant_param_operands() {
 
 QuantizeOperands quantize_operands(bool div_mode, Product product) {
   const bool a2 = product == Product::kAtlasA2;
+  const DTypeSet floats = a2 ? kFloats : F32 | F16;
+  const DTypeSet divisors = a2 ? F32 | BF16 : F32;
   const char* const axis = div_mode ? "(1,) or (x.size(axis),)"
                                     : "(1,) or (length of the axis,), or as many dimensions as x, 1 but for the axis";
-  return {{"x", a2 ? kFloats : F32 | F16, "any, 1 to 8 dimensions; may be empty"},
-          {"scales", div_mode ? F32 | BF16 : kFloats, axis},
-          {"zero_points", I8 | U8 | I32 | kFloats | None, div_mode ? "the shape of scales" : axis},
-          div_mode ? I8 | U8 | I32 : I8,
-          !div_mode && a2};
+  return {
+      {"x", floats, "any, 1 to 8 dimensions; may be empty"},
+      {"scales", div_mode ? divisors : floats, axis},
+      {"zero_points", (div_mode ? I8 | U8 | I32 | divisors : floats) | None, div_mode ? "the shape of scales" : axis},
+      div_mode ? I8 | U8 | I32 : I8,
+      !div_mode && a2};
 }
 
 DynamicQuantOperands dynamic_quant_operands() {

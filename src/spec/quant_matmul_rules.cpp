@@ -97,8 +97,8 @@ Status check_packed_bound(const QuantMatmulArgs& args) {
 }
 
 Status check_group_sizes(const QuantMatmulArgs& args) {
-  const Dims& g = args.group_sizes;
-  if (g.rank() == 0) return fine();
+  if (!args.group_sizes) return fine();
+  const Dims& g = *args.group_sizes;
   const bool in_range =
       g.rank() == 3 && std::all_of(g.begin(), g.end(), [](int64_t v) { return v >= 0 && v <= kMaxGroupSize; });
   if (!in_range) {
@@ -113,13 +113,13 @@ Status check_group_sizes(const QuantMatmulArgs& args) {
 
 // scale float32 and offset float16 (k / g, n), pertoken_scale (m,) or (m, 1).
 Status check_per_group(const QuantMatmulArgs& args, const MatmulSizes& s) {
-  const int64_t group = args.group_sizes[2];
+  const int64_t group = (*args.group_sizes)[2];
   if (args.x1.rank() != 2 || !int4_along_k(args)) {
     return invalid(kOp, ": x1 is ", args.x1.sizes.str(), " and x2 ", args.x2.sizes.str(),
                    ", but with groups they must be (m, k / 8) and (k / 8, n), the transposed view of a packed (n, k)");
   }
   if (s.k % group != 0) {
-    return invalid(kOp, ": group_sizes is ", args.group_sizes.str(), ", but k = ", s.k, " is not a multiple of ",
+    return invalid(kOp, ": group_sizes is ", args.group_sizes->str(), ", but k = ", s.k, " is not a multiple of ",
                    group);
   }
   const Dims expected({s.k / group, s.n});
@@ -153,7 +153,8 @@ MatmulSizes matmul_sizes(const QuantMatmulArgs& args) {
 }
 
 bool is_per_group(const QuantMatmulArgs& args) {
-  return std::any_of(args.group_sizes.begin(), args.group_sizes.end(), [](int64_t g) { return g > 1; });
+  return args.group_sizes &&
+         std::any_of(args.group_sizes->begin(), args.group_sizes->end(), [](int64_t g) { return g > 1; });
 }
 
 bool packs_float_scale(const QuantMatmulArgs& args) {

@@ -25,7 +25,10 @@ void Dims::push_back(int64_t value) {
 
 int64_t Dims::numel() const {
   int64_t product = 1;
-  for (int64_t v : *this) product *= v;
+  for (int64_t v : *this) {
+    if (v == 0) return 0;
+    if (__builtin_mul_overflow(product, v, &product)) product = INT64_MAX;
+  }
   return product;
 }
 

@@ -108,21 +108,54 @@ def test_the_format_of_another_tensor():
 
 def test_in_place():
     x = some((15, 17))
-    expected, view = x.clone(), x[2:]
+    expected, view, size = x.clone(), x[2:], x.untyped_storage().size()
     assert NPU.npu_format_cast_(x, NZ) is x
     assert NPU.get_npu_format(x) == NPU.get_npu_format(view) == NZ
-    assert x.untyped_storage().size() == nz_bytes((15, 17), 32, 1)
     view.zero_()
     expected[2:] = 0
     assert torch.equal(x, expected)  # still one storage
     NPU.npu_format_cast_(x, ND)
     assert NPU.get_npu_format(x) == ND and torch.equal(x, expected)
-    assert x.untyped_storage().size() == 15 * 17
+    assert x.untyped_storage().size() == size
     before = x.untyped_storage().data_ptr()
     assert NPU.npu_format_cast_(x, ND).untyped_storage().data_ptr() == before
     blocks = NPU.npu_format_cast(torch.zeros(15, 17, dtype=torch.int8), NZ)
     NPU.npu_format_cast_(blocks, x)  # values of x, format of its own
     assert NPU.get_npu_format(blocks) == NZ and torch.equal(blocks, x)
+
+
+@pytest.mark.parametrize("part", [lambda x: x[:2], lambda x: x[0], lambda x: x[0, 0], lambda x: x[:0], lambda x: x.t()])
+@pytest.mark.parametrize("customize_dtype", [None, 3])
+def test_in_place_keeps_what_others_look_at(part, customize_dtype):
+    base = some((64, 64), torch.int32)
+    expected, size = base.clone(), base.untyped_storage().size()
+    for acl_format in (NZ, ND, NZ):
+        NPU.npu_format_cast_(part(base), acl_format, customize_dtype=customize_dtype)
+        assert torch.equal(base, expected) and base.untyped_storage().size() == size
+
+
+def test_in_place_leaves_the_memory_where_it_is():
+    x = torch.randn(64, 64)
+    array, exported = x.numpy(), torch.from_dlpack(x)
+    expected = x.clone()
+    NPU.npu_format_cast_(x, NZ)
+    _ = [torch.full((64, 64), 7.0) for _ in range(8)]  # what would overwrite freed memory
+    assert np.array_equal(array, expected.numpy()) and torch.equal(exported, expected)
+    array[0, 0] = 5
+    assert x[0, 0] == 5
+    NPU.npu_format_cast_(x, ND)
+    assert np.shares_memory(x.numpy(), array)
+
+
+def test_gradients_pass_through_in_place(recwarn):
+    leaf = torch.rand(4, 8, requires_grad=True)
+    x, source = leaf * 2, torch.rand(4, 8, requires_grad=True)
+    (NPU.npu_format_cast_(x, NZ) * 3).sum().backward()
+    assert torch.equal(leaf.grad, torch.full((4, 8), 6.0))
+    y = torch.zeros(4, 8)
+    (NPU.npu_format_cast_(y, source) * 3).sum().backward()
+    assert torch.equal(source.grad, torch.full((4, 8), 3.0))
+    assert not recwarn.list
 
 
 def test_the_typed_forms_are_the_ops():
@@ -201,8 +234,13 @@ def test_width_of_blocks_and_requires_grad_survive_pickling():
 
 def test_copies_share_what_originals_share():
     blocks = NPU.npu_format_cast(some((15, 33)), NZ)
-    first, second = copy.deepcopy([blocks, blocks.t()])
-    assert first.data_ptr() == second.data_ptr() and ops.get_npu_format(second) == NZ
+    for first, second in (copy.deepcopy([blocks, blocks.t()]), saved_and_loaded([blocks, blocks.t()])):
+        assert first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
+        assert first.untyped_storage().size() == blocks.untyped_storage().size()
+        assert ops.get_npu_format(first) == ops.get_npu_format(second) == NZ
+        assert torch.equal(first, second.t())
+    blocks.note = "kept"
+    assert pickle.loads(pickle.dumps(blocks)).note == "kept"
     plain = torch.rand(3, 4)
     first, second = pickle.loads(pickle.dumps([plain, plain]))
     assert first is second and torch.equal(first, plain)
@@ -273,6 +311,13 @@ def test_refusals_of_the_byte_functions():
 def test_fake_tensors_have_the_sizes_of_the_copy():
     from torch._subclasses.fake_tensor import FakeTensorMode
 
+    for x in (
+        torch.rand(5, 6).t(),
+        torch.rand(5, 6)[:, ::2],
+        torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last),
+    ):
+        torch.library.opcheck(NPU._npu_format_cast.default, (x, NZ))
+        torch.library.opcheck(NPU.npu_format_cast.default, (x, NZ))
     with FakeTensorMode():
         x = torch.empty(15, 17, dtype=torch.int8)
         for blocks in (NPU._npu_format_cast(x, NZ), NPU.npu_format_cast(x, NZ), NPU.npu_format_cast_(x, NZ)):

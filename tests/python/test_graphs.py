@@ -136,6 +136,75 @@ def test_batches_stay_symbolic_on_both_sides(batch):
     assert counter.frame_count == 1
 
 
+# 2 ** 40 and so on are the numbers that stand in for symbols; a size near the old ones, primes from 10007 on, was one.
+@torch.no_grad()
+@pytest.mark.parametrize("n", [10007, 10009, 40028])
+def test_sizes_are_not_taken_for_symbols(n):
+    torch._dynamo.reset()
+    x, w, scale = int8(5, 16), int8(16, n), torch.ones(1)
+    torch._dynamo.mark_dynamic(x, 0)
+
+    def f(x, w, scale):
+        y = NPU.npu_quant_matmul(x, w, scale, output_dtype=torch.bfloat16).float() + torch.zeros(n)
+        q, s = NPU.npu_dynamic_quant(y)
+        return y, q, s, NPU.npu_quantize(y, torch.ones(1), None, torch.qint8, -1, True)
+
+    compiled = torch.compile(f, fullgraph=True, backend="aot_eager")
+    for actual, expected in zip(compiled(x, w, scale), f(x, w, scale), strict=True):
+        assert torch.equal(actual, expected)
+
+
+class Pertoken(torch.nn.Module):
+    def forward(self, x, pertoken, w, scale):
+        return NPU.npu_quant_matmul(x, w.t(), scale, pertoken_scale=pertoken, output_dtype=torch.bfloat16)
+
+
+class Batches(torch.nn.Module):
+    def forward(self, x, y, bias, scale):
+        return NPU.npu_quant_matmul(x, y, scale, bias=bias, output_dtype=torch.bfloat16)
+
+
+class Packing(torch.nn.Module):
+    def forward(self, scale, offset):
+        return NPU.npu_trans_quant_param(scale, offset)
+
+
+class Cast(torch.nn.Module):
+    def forward(self, x):
+        return NPU.npu_format_cast(x, 29) * 2
+
+
+def operands(model, m):
+    if isinstance(model, Pertoken):
+        return int8(m, 16), torch.rand(m), int8(8, 16), torch.rand(8)
+    if isinstance(model, Batches):
+        return int8(m, 3, 16), int8(m, 16, 8), torch.randint(-9, 9, (m, 1, 8), dtype=torch.int32), torch.rand(8)
+    return (torch.rand(m), torch.rand(m)) if isinstance(model, Packing) else (torch.rand(m, 6),)
+
+
+@pytest.mark.parametrize("model,dynamic", [(Pertoken(), 2), (Batches(), 3), (Packing(), 2), (Cast(), 1)])
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("automatic", [True, False])
+def test_operands_that_share_a_dynamic_size_are_exported(model, dynamic, strict, automatic):
+    example = operands(model, 5)
+    size = torch.export.Dim.DYNAMIC if automatic else torch.export.Dim("m")
+    shapes = tuple({0: size} if i < dynamic else None for i in range(len(example)))
+    program = torch.export.export(model, example, dynamic_shapes=shapes, strict=strict).module()
+    for m in (5, 2, 31):
+        args = operands(model, m)
+        assert torch.equal(program(*args), model(*args))
+
+
+def test_casts_are_compiled_once_for_all_sizes():
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(lambda x: NPU.npu_format_cast(x, 29) + 1, fullgraph=True, dynamic=True, backend=counter)
+    for m in (3, 5, 17):
+        x = torch.rand(m, 6)
+        assert torch.equal(compiled(x), x + 1)
+    assert counter.frame_count == 1
+
+
 def test_what_eager_refuses_graphs_refuse():
     torch._dynamo.reset()
     w, scale = int8(48, 64), torch.rand(48)

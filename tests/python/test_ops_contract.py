@@ -113,6 +113,19 @@ def test_dtype_arguments_take_numbers():
     assert torch.equal(npu.npu_dynamic_quant(X, dst_type=16)[0], npu.npu_dynamic_quant(X, dst_type=torch.quint4x2)[0])
 
 
+def test_quantized_dtypes_are_for_npu_quantize_only():
+    for number in (torch.qint8, torch.qint32, 13):
+        with pytest.raises(RuntimeError, match="output_dtype is QU?Int.* which is not supported"):
+            torch.ops.npu.npu_quant_matmul(XQ, W.t(), S, output_dtype=number)
+        with pytest.raises(RuntimeError, match="dst_type is QU?Int.* which is not supported"):
+            torch.ops.npu.npu_dynamic_quant(X, dst_type=number)
+
+
+def test_operands_on_two_devices_are_refused():
+    with pytest.raises(RuntimeError, match="is on cpu, but the other operands are on meta"):
+        torch.ops.npu.npu_quant_matmul(XQ, W.t().to("meta"), S)
+
+
 def test_an_offset_beside_packed_scales_is_checked_and_not_read():
     packed = torch.ops.npu.npu_trans_quant_param(S, torch.full((8,), 3.0))
     without = torch.ops.npu.npu_quant_matmul(XQ, W.t(), packed)

@@ -100,6 +100,7 @@ def test_every_other_combination_is_refused_alike_in_eager_and_meta():
         ({"bias": torch.zeros(1, 1, 8, dtype=torch.int32)}, r"for int4 it must be \(n,\)"),
         ({"output_dtype": None}, "output_dtype is int8, but .* allows float16"),
         ({"output_dtype": torch.bfloat16}, "pertoken_scale is missing|output_dtype is bfloat16"),
+        ({"group_sizes": []}, r"group_sizes is \(\), but must be None or three numbers from 0 to 65535"),
         ({"group_sizes": [1, 1]}, r"group_sizes is \(1, 1\), but must be None or three numbers from 0 to 65535"),
         ({"group_sizes": [1, 1, -2]}, r"group_sizes is \(1, 1, -2\), but must be None or three numbers"),
         ({"group_sizes": [1, 2, 256]}, "only the last number, the group along k, may be above 1"),

@@ -47,7 +47,7 @@ struct Combination {
     args.output_dtype = output;
     if (!per_group) return args;
     // Words of int4: k = 8 * kK, in two groups.
-    args.group_sizes = {1, 1, 4 * kK};
+    args.group_sizes = Dims({1, 1, 4 * kK});
     args.scale = ConstTensorView(nullptr, scale, {2, kN});
     if (offset) args.offset = ConstTensorView(nullptr, *offset, {2, kN});
     return args;

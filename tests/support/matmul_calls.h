@@ -19,7 +19,7 @@ struct Call {
   OwnedTensor x1, x2, scale;
   std::optional<OwnedTensor> offset, pertoken_scale, bias;
   DType output_dtype;
-  Dims group_sizes = {};
+  std::optional<Dims> group_sizes = std::nullopt;
 
   QuantMatmulArgs args() const {
     const auto view = [](const std::optional<OwnedTensor>& t) {

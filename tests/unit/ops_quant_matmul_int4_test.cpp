@@ -93,7 +93,7 @@ Call grouped_call(int64_t m, int64_t n, int64_t groups, int64_t group, Rng& rng)
             OwnedTensor(DType::kF32, uniform_int(rng, 0, 1) ? Dims({m}) : Dims({m, 1})),
             {},
             uniform_int(rng, 0, 1) ? DType::kF16 : DType::kBF16,
-            {1, 1, group}};
+            Dims({1, 1, group})};
   testing::fill_uniform(call.scale, rng, -0.01f, 0.01f);
   for (int64_t i = 0; i < groups * n; ++i)
     testing::set_element(*call.offset, i, static_cast<float>(uniform_int(rng, -8, 8)));
