@@ -2,8 +2,8 @@
 // Parameters, state_dict. It is kept in the context of the storage's DataPtr, found by its deleter.
 //
 // The bytes stay in logical order: every CPU operator goes on working on such a tensor, and no result depends on its
-// format. What changes is the size of the storage, which is that of the zero-padded blocks; the bytes in block order
-// are made by a8w8::to_fractal_nz where somebody wants to have them.
+// format. The storage of a copy has the size of the zero-padded blocks; a cast in place only wraps the DataPtr. The
+// bytes in block order are made by a8w8::to_fractal_nz where somebody wants to have them.
 #include "storage_format.h"
 
 #include <ATen/ops/clone_native.h>
