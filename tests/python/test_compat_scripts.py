@@ -39,6 +39,10 @@ def test_modules():
     assert printed == ["same int8: True", "same int4: True", "same NZ: True", "FRACTAL_NZ ND"]
 
 
+def test_processes_that_it_starts():
+    assert run_script("processes.py").splitlines() == ["fork 6", "spawn 6", "forkserver 6"]
+
+
 def test_graph_mode(tmp_path):
     printed = run_script("graph_mode.py", cwd=tmp_path).splitlines()
     assert printed == [

@@ -14,6 +14,7 @@ alone, and so is PyTorch then: `install()` returns False and the script runs on 
 | `_npu_names.py`  | what is an "npu" device name, and the CPU that it means                                  |
 | `_stand_in.py`   | `torch.device` and `torch.Generator` that take those names                               |
 | `_torch_api.py`  | every other place of PyTorch's API that takes a device                                   |
+| `_spawned.py`    | hands the layer on to processes that multiprocessing spawns                              |
 | `_refusal.py`    | the error for names that are not covered                                                 |
 | `torch_npu/`, `torchair/` | the packages: same import paths and signatures as upstream, mostly re-exports   |
 
@@ -24,7 +25,7 @@ and torch.compile need no support of their own.
 import importlib
 import sys
 
-from . import _finder, _torch_api
+from . import _finder, _spawned, _torch_api
 
 
 def install() -> bool:
@@ -39,6 +40,7 @@ def install() -> bool:
         return False
     _finder.install()
     _torch_api.install()
+    _spawned.install()
     _attach_npu_module()
     return True
 
