@@ -132,17 +132,11 @@ at::Tensor cast_like(const at::Tensor& self, const at::Tensor& dst, OptionalInt 
   return cast(self, format_of(dst).format, customize_dtype, input_dtype);
 }
 
+// On Meta, and so in a graph, a format is not represented, and nothing else of the tensor changes.
 template <Mode mode>
 at::Tensor& cast_in_place(at::Tensor& self, int64_t acl_format, OptionalInt customize_dtype, OptionalInt input_dtype) {
   const StorageFormat target = target_format(self, acl_format, customize_dtype, input_dtype);
   if (mode == Mode::kCpu && !is_already(self, target, customize_dtype)) set_format(self, target);
-  return self;
-}
-
-// In a graph a format is not represented, and nothing else of the tensor changes.
-at::Tensor& functional_cast_in_place(at::Tensor& self, int64_t acl_format, OptionalInt customize_dtype,
-                                     OptionalInt input_dtype) {
-  target_format(self, acl_format, customize_dtype, input_dtype);
   return self;
 }
 
@@ -183,7 +177,7 @@ TORCH_LIBRARY_IMPL(npu, CPU, m) { implement<Mode::kCpu>(m); }
 TORCH_LIBRARY_IMPL(npu, Meta, m) { implement<Mode::kMeta>(m); }
 // PyTorch makes functional forms of custom ops by itself, but not of those that return their argument.
 TORCH_LIBRARY_IMPL(npu, Functionalize, m) {
-  implement_once(m, c10::DispatchKey::Functionalize, "npu_format_cast_.acl_format", functional_cast_in_place);
+  implement_once(m, c10::DispatchKey::Functionalize, "npu_format_cast_.acl_format", cast_in_place<Mode::kMeta>);
 }
 TORCH_LIBRARY_IMPL(npu, CompositeImplicitAutograd, m) {
   implement_once(m, c10::DispatchKey::CompositeImplicitAutograd, "npu_format_cast", cast);

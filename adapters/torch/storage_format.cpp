@@ -7,7 +7,6 @@
 #include "storage_format.h"
 
 #include <ATen/ops/clone_native.h>
-#include <ATen/ops/empty.h>
 #include <c10/core/CPUAllocator.h>
 #include <torch/library.h>
 
@@ -33,15 +32,13 @@ TaggedMemory* tag_of(const at::Tensor& tensor) {
   return data.get_deleter() == delete_tagged ? static_cast<TaggedMemory*>(data.get_context()) : nullptr;
 }
 
-// Elements of the blocks of a tensor with these sizes.
-int64_t block_elements(at::IntArrayRef sizes, int64_t c0) {
-  const ConstTensorView view(nullptr, DType::kI8, Dims(sizes.data(), static_cast<int64_t>(sizes.size())));
-  return fractal_nz_desc(view, c0).sizes.numel();
-}
-
 size_t bytes_for(const at::Tensor& tensor, const StorageFormat& format) {
-  const int64_t elements =
-      format.format == kFormatFractalNz ? block_elements(blocked_tensor(tensor).sizes(), format.c0) : tensor.numel();
+  int64_t elements = tensor.numel();
+  if (format.format == kFormatFractalNz) {
+    const at::IntArrayRef sizes = blocked_tensor(tensor).sizes();
+    const ConstTensorView view(nullptr, DType::kI8, Dims(sizes.data(), static_cast<int64_t>(sizes.size())));
+    elements = fractal_nz_desc(view, format.c0).sizes.numel();
+  }
   return static_cast<size_t>(elements) * tensor.itemsize();
 }
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import oracle
+import pytest
 import torch
 
 TORCH = {
@@ -39,6 +40,23 @@ def assert_same_bits(actual: torch.Tensor, expected: np.ndarray, dtype: str) -> 
     if actual.is_floating_point():
         same |= actual.isnan() & expected_tensor.isnan()
     assert bool(same.all()), f"{int((~same).sum())} of {same.numel()} elements differ"
+
+
+def matmul_is_legal_alike(call: dict[str, torch.Tensor], output: str, legal: bool) -> bool:
+    """Asserts that npu_quant_matmul takes or refuses the call as `legal` says, and alike for CPU and Meta."""
+    op = torch.ops.npu.npu_quant_matmul
+    meta = {name: t.to("meta") for name, t in call.items()}
+    if legal:
+        result, shape_only = op(**call, output_dtype=TORCH[output]), op(**meta, output_dtype=TORCH[output])
+        assert result.dtype == shape_only.dtype == TORCH[output]
+        assert result.shape == shape_only.shape
+        return True
+    with pytest.raises(RuntimeError, match="npu_quant_matmul: .* table .*row") as eager:
+        op(**call, output_dtype=TORCH[output])
+    with pytest.raises(RuntimeError) as from_meta:
+        op(**meta, output_dtype=TORCH[output])
+    assert str(eager.value) == str(from_meta.value)
+    return False
 
 
 def random_tensor(
