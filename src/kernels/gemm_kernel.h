@@ -1,29 +1,28 @@
 // The contract of the integer kernels: int8 x int8 -> int32, exact modulo 2^32.
 //
-// There are two families. A *gemm* kernel computes one mr x nr tile from packed panels; it is what the flops go
-// through. A *dot* kernel reads both operands where they lie, as rows contiguous along k; it serves small m, where
-// packing b would cost more than the product. Both leave an int32 tile to an epilogue kernel (epilogue_kernel.h) and
-// know nothing of scales, biases or dtypes. All are noexcept, allocate nothing, and neither read nor write outside what
-// is said here.
+// There are two families. A *gemm* kernel computes one tile of up to mr x nr sums from packed panels of a and b; it is
+// what the flops go through, and the only one that weights packed once are for. A *dot* kernel reads b where it lies,
+// as rows contiguous along k; it serves small m, where packing b would cost more than the product. Both take rows of a
+// packed by their own pack_a, leave int32 sums to an epilogue kernel (epilogue_kernel.h) and know nothing of scales,
+// biases or dtypes. All are noexcept, allocate nothing, and neither read nor write outside what is said here; only
+// prefetches may point elsewhere.
 //
-// Packed a, one panel of mr rows (i = row in the panel), `a_bytes` bytes an element, k zero-filled to a multiple of kr
-// and rows zero-filled to mr:
+// A packed panel holds `rows` rows of a (at most mr; a panel of fewer rows is smaller, not padded) or nr columns of b,
+// an element taking a_bytes or b_bytes. Along k it is a sequence of blocks of kr; k is filled up to a multiple of kr,
+// with zeros in a. So a panel takes rows * round_up(k, kr) * a_bytes or nr * round_up(k, kr) * b_bytes bytes, and the
+// block that starts at k0 is at byte k0 * rows * a_bytes or k0 * nr * b_bytes. What is inside a block is the kernel's
+// own business, drawn in its pack.cpp. The usual block, of rows i of a or columns j of b, is
 //
-//   k 0 .. kr-1  : [a(0,0) .. a(0,kr-1)] [a(1,0) .. a(1,kr-1)] ... [a(mr-1,0) ..]
-//   k kr .. 2kr-1: ...
+//   a: [a(0,k0) .. a(0,k0+kr-1)] [a(1,k0) .. a(1,k0+kr-1)] ... [a(rows-1,k0) ..]
+//   b: [b(k0,0) .. b(k0+kr-1,0)] [b(k0,1) .. b(k0+kr-1,1)] ... [.. b(k0+kr-1,nr-1)]                          b(k, j)
 //
-// Packed b, one panel of nr columns (j = column in the panel), `b_bytes` bytes an element:
+// E.g. nr = 64, kr = 4, one byte an element: b(6,17) is byte 1*(64*4) + 17*4 + 2 = 326 of its panel.
 //
-//   k 0 .. kr-1  : [b(0,0) .. b(kr-1,0)] [b(0,1) .. b(kr-1,1)] ... [.. b(kr-1,nr-1)]           b(k, j)
-//   k kr .. 2kr-1: ...
-//
-// So the block of k0 (a multiple of kr) starts at byte k0 * mr * a_bytes or k0 * nr * b_bytes of its panel.
-// E.g. mr = 6, nr = 64, kr = 4, one byte an element: b(6,17) is byte 1*(64*4) + 17*4 + 2 = 326 of its panel.
-//
-// [s8s8-compensation] vpdpbusd multiplies unsigned by signed bytes. Kernels that use it store b as u8 = s8 + 128 and
+// [s8s8-compensation] vpdpbusd multiplies unsigned by signed bytes. Kernels that use it take b as u8 = s8 + 128 and
 // start row i of c from row_init[i] = -128 * sum_k a(i,k), which pack_a computes on its way. The k and n tails of b may
-// hold anything: a is zero there. Other kernels have row_init = 0. Neither the sum nor its parts can matter beyond
-// 2^32: int32 addition wraps, and for k <= 65535 not even the intermediate value leaves int32:
+// hold anything: a is zero there, and those columns are never used. Other kernels have row_init = 0. Neither the sum
+// nor its parts can matter beyond 2^32: int32 addition wraps, and for k <= 65535 not even the intermediate value leaves
+// int32:
 //   255 * 128 * 65535 = 2 139 062 400 < 2^31 - 1.
 #pragma once
 
@@ -33,7 +32,7 @@
 
 namespace a8w8 {
 
-// Packs `rows` <= mr rows of a (element (i, p) at a[i * row_stride + p * k_stride]) and writes row_init[0 .. mr-1].
+// Packs `rows` rows of a (element (i, p) at a[i * row_stride + p * k_stride]) and writes row_init[0 .. rows-1].
 using PackAFn = void(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
                      int32_t* row_init) noexcept;
 
@@ -42,10 +41,11 @@ using PackAFn = void(const int8_t* a, int64_t row_stride, int64_t k_stride, int6
 using PackBFn = void(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols,
                      void* panel) noexcept;
 
-// For the whole mr x nr tile: c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b(p,j), or, where row_init is
-// null, the sum is added to c. k >= 1 need not be a multiple of kr; both panels are filled up to one.
-using GemmFn = void(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
-                    int64_t ldc) noexcept;
+// For i < rows and all nr columns: c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b(p,j), or, where row_init
+// is null, the sum is added to c. `rows` is that of the panel of a. k >= 1 need not be a multiple of kr; both panels
+// are filled up to one.
+using GemmFn = void(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init,
+                    int32_t* c, int64_t ldc) noexcept;
 
 struct GemmKernel {
   const char* name;  // gemm_<types>_<mr>x<nr>x<kr>_<isa>
@@ -57,15 +57,19 @@ struct GemmKernel {
   PackBFn* pack_b;
 };
 
-// c[i * ldc + j] = sum over p < k of a[i * lda + p] * b[j * ldb + p], for i < m <= max_m, j < n.
-using DotFn = void(int64_t m, int64_t n, int64_t k, const int8_t* a, int64_t lda, const int8_t* b, int64_t ldb,
-                   int32_t* c, int64_t ldc) noexcept;
+// c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b[j * ldb + p], for i < m, j < n. The panel of a holds
+// m <= max_m rows.
+using DotFn = void(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b,
+                   int64_t ldb, int32_t* c, int64_t ldc) noexcept;
 
 struct DotKernel {
   const char* name;  // dot_<types>_<max_m>_<isa>
   IsaSet needs;
-  int max_m;
+  int max_m;    // with more rows, packing b is faster
+  int kr;       // of the packed panel of a, as above
+  int a_bytes;  // likewise
   DotFn* run;
+  PackAFn* pack_a;
 };
 
 }  // namespace a8w8

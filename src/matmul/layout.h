@@ -1,4 +1,4 @@
-// Sizes of the packed buffers of a kernel (drawn in kernels/gemm_kernel.h), each a whole number of cache lines.
+// Sizes of the packed buffers of a kernel (kernels/gemm_kernel.h).
 #pragma once
 
 #include <cstddef>
@@ -9,25 +9,28 @@
 
 namespace a8w8 {
 
+// Up to a whole number of cache lines.
 constexpr size_t align_bytes(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
 
-// One panel of mr rows of a: the packed rows, then mr row corrections.
-struct PackedA {
-  size_t row_init_at;  // byte offset of the corrections
-  size_t bytes;
+// How rows of a are packed for either family of kernels.
+struct RowPacking {
+  PackAFn* pack = nullptr;
+  int64_t max_rows = 1;  // of a panel
+  int64_t kr = 1, a_bytes = 1;
+
+  int64_t bytes_per_row(int64_t k) const { return round_up(k, kr) * a_bytes; }
 };
 
-inline PackedA packed_a(const GemmKernel& kernel, int64_t k) {
-  const size_t rows = align_bytes(kernel.mr * round_up(k, kernel.kr) * kernel.a_bytes);
-  return {rows, rows + align_bytes(kernel.mr * static_cast<int64_t>(sizeof(int32_t)))};
+inline RowPacking row_packing(const GemmKernel& kernel) {
+  return {kernel.pack_a, kernel.mr, kernel.kr, kernel.a_bytes};
+}
+inline RowPacking row_packing(const DotKernel& kernel) {
+  return {kernel.pack_a, kernel.max_m, kernel.kr, kernel.a_bytes};
 }
 
-inline size_t packed_b_bytes(const GemmKernel& kernel, int64_t k) {
-  return align_bytes(kernel.nr * round_up(k, kernel.kr) * kernel.b_bytes);
-}
-
-inline size_t tile_bytes(const GemmKernel& kernel) {
-  return align_bytes(static_cast<int64_t>(kernel.mr) * kernel.nr * static_cast<int64_t>(sizeof(int32_t)));
+// A panel of b, of k or of a block of k that is a multiple of kr.
+inline int64_t b_panel_bytes(const GemmKernel& kernel, int64_t k) {
+  return kernel.nr * round_up(k, kernel.kr) * kernel.b_bytes;
 }
 
 }  // namespace a8w8

@@ -4,7 +4,7 @@
 
 #include "base/math.h"
 #include "base/str_cat.h"
-#include "matmul/layout.h"
+#include "matmul/share_out.h"
 
 namespace a8w8 {
 namespace {
@@ -14,63 +14,80 @@ namespace {
 constexpr int64_t kMinTaskMacs = int64_t{1} << 18;
 // Tasks a thread, so that a thread that is held up can be helped out by the others.
 constexpr int64_t kTasksPerThread = 4;
-// Columns of a dot task: at least so many that the row corrections which a kernel computes on each call cost little;
-// and where there are more rows than a kernel takes at once, so few that their weights, 64 * k bytes, are still in L2
-// for the next ones.
-constexpr int64_t kMinDotCols = 64, kMaxDotCols = 512;
-
-// A weight that is not int8 with strides is gathered: a task's columns go behind what else a worker needs.
-void add_gathered_columns(const GemmProblem& p, Plan& plan) {
-  if (p.b_layout == nullptr) return;
-  plan.gathered_at = plan.worker_bytes;
-  plan.worker_bytes += align_bytes(plan.block_cols * p.k);
-}
+// Columns of a dot task: a few times what the kernel has in flight, so that it can fetch ahead; with a gathered weight
+// so few that they stay in L2.
+constexpr int64_t kMinDotCols = 32, kMaxDotCols = 512, kGatheredDotCols = 64;
 
 int useful_workers(int64_t macs, int64_t tasks, int threads) {
   return static_cast<int>(std::clamp<int64_t>(std::min(macs / kMinTaskMacs, tasks), 1, threads));
 }
 
-void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
-  plan.road = Road::kDot;
-  plan.chunk_rows = p.m;
-  plan.copy_a = p.a_k_stride != 1 && p.k != 1;
-  const int64_t macs = plan.batches * p.m * p.n * p.k;
-  const int64_t wanted = ceil_div(p.n * plan.batches, threads * kTasksPerThread);
-  const int64_t most = p.m > plan.dot->max_m || p.b_layout ? kMinDotCols : kMaxDotCols;
-  plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, most), kMinDotCols));
-  plan.workers = useful_workers(macs, plan.batches * ceil_div(p.n, plan.block_cols), threads);
-  plan.shared_bytes = plan.copy_a ? align_bytes(plan.batches * p.m * p.k) : 0;
-  plan.worker_bytes = align_bytes(p.m * plan.block_cols * static_cast<int64_t>(sizeof(int32_t)));
-  add_gathered_columns(p, plan);
+void plan_chunks(const GemmProblem& p, Plan& plan) {
+  const int64_t rows = std::max(kMaxChunkBytes / plan.a.bytes_per_row(p.k), plan.a.max_rows);
+  plan.chunk_rows = std::min(p.m, round_down(rows, plan.a.max_rows));
+  plan.chunk_batches = plan.chunk_rows < p.m ? 1 : std::clamp<int64_t>(rows / p.m, 1, plan.batches);
 }
 
-void plan_panels(const GemmProblem& p, int threads, Plan& plan) {
+void plan_scratch(const GemmProblem& p, int64_t b_bytes, int64_t sums, Plan& plan) {
+  const int64_t chunk_rows = plan.chunk_batches * plan.chunk_rows;
+  plan.packed_a_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(plan.workers)));
+  plan.row_init_at = plan.packed_a_at + align_bytes(chunk_rows * plan.a.bytes_per_row(p.k));
+  plan.workers_at = plan.row_init_at + align_bytes(chunk_rows * static_cast<int64_t>(sizeof(int32_t)));
+  plan.sums_at = align_bytes(b_bytes);
+  plan.gathered_at = plan.sums_at + align_bytes(sums * static_cast<int64_t>(sizeof(int32_t)));
+  plan.worker_bytes = plan.gathered_at + (p.b_layout ? align_bytes(plan.block_cols * p.k) : 0);
+}
+
+void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
+  plan.road = Road::kDot;
+  plan.a = row_packing(*plan.dot);
+  plan_chunks(p, plan);
+  const int64_t wanted = ceil_div(p.n * plan.batches, threads * kTasksPerThread);
+  const int64_t most = p.b_layout ? kGatheredDotCols : kMaxDotCols;
+  plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, most), kMinDotCols));
+  plan.kc = p.k;
+  plan.workers = useful_workers(plan.batches * p.m * p.n * p.k, plan.batches * ceil_div(p.n, plan.block_cols), threads);
+  plan_scratch(p, 0, p.m * plan.block_cols, plan);
+}
+
+// A block of b takes at most half of L2: the other half is for a, which passes by, and for the block that comes next.
+int64_t block_of_k(const GemmProblem& p, const GemmKernel& kernel, const CacheSizes& caches) {
+  const int64_t most = std::max<int64_t>(caches.l2 / 2 / (kernel.nr * kernel.b_bytes), 256);
+  return round_up(round_up(ceil_div(p.k, ceil_div(p.k, most)), 64), kernel.kr);
+}
+
+void plan_panels(const GemmProblem& p, int threads, const CacheSizes& caches, Plan& plan) {
   const GemmKernel& kernel = *plan.gemm;
   plan.road = Road::kPanels;
-  plan.chunk_rows = std::min(p.m, round_down(kMaxPackedRows, kernel.mr));
+  plan.a = row_packing(kernel);
+  plan_chunks(p, plan);
   plan.block_cols = kernel.nr;
-  const int64_t row_panels = ceil_div(plan.chunk_rows, kernel.mr), col_panels = ceil_div(p.n, kernel.nr);
-  plan.workers = useful_workers(p.m * p.n * p.k, row_panels * col_panels, threads);  // batches run one after the other
+  const int64_t row_panels = ceil_div(plan.chunk_rows, kernel.mr);
+  const int64_t ranges = plan.chunk_batches * ceil_div(p.n, kernel.nr);
+  plan.workers = useful_workers(plan.batches * p.m * p.n * p.k, row_panels * ranges, threads);
   // Each split of the rows packs the panel of b again, so split only while tasks are too few to share out.
-  const int64_t wanted_splits = ceil_div(plan.workers > 1 ? plan.workers * kTasksPerThread : 1, col_panels);
+  const int64_t wanted_splits = ceil_div(plan.workers > 1 ? plan.workers * kTasksPerThread : 1, ranges);
   plan.row_splits = std::min(wanted_splits, row_panels);
-  plan.shared_bytes = static_cast<size_t>(row_panels) * packed_a(kernel, p.k).bytes;
-  plan.worker_bytes = packed_b_bytes(kernel, p.k) + tile_bytes(kernel);
-  add_gathered_columns(p, plan);
+  // With one tile a task, nothing in b is read twice, and blocks of k would have no use.
+  const int64_t panels_of_task = ceil_div(row_panels, plan.row_splits);
+  plan.kc = panels_of_task == 1 ? p.k : std::min(p.k, block_of_k(p, kernel, caches));
+  const int64_t sums = (plan.kc < p.k ? panels_of_task : 1) * kernel.mr * kernel.nr;
+  plan_scratch(p, p.b_panels ? 0 : b_panel_bytes(kernel, plan.kc), sums, plan);
 }
 
 }  // namespace
 
 KernelChoice choose_kernels(IsaSet isas) { return {&select_gemm(isas), &select_dot(isas), &select_epilogue(isas)}; }
 
-Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads) {
-  Plan plan{kernels};
+Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads, const CacheSizes& caches) {
+  Plan plan;
+  static_cast<KernelChoice&>(plan) = kernels;
   plan.batches = problem.batch_count();
   const bool weight_rows_contiguous = problem.b_k_stride == 1 || problem.k == 1 || problem.b_layout != nullptr;
-  if (problem.m <= kDotMaxM && weight_rows_contiguous) {
+  if (problem.b_panels == nullptr && problem.m <= kernels.dot->max_m && weight_rows_contiguous) {
     plan_dot(problem, threads, plan);
   } else {
-    plan_panels(problem, threads, plan);
+    plan_panels(problem, threads, caches, plan);
   }
   return plan;
 }
@@ -79,8 +96,8 @@ std::string describe(const GemmProblem& p, const Plan& plan) {
   const bool dot = plan.road == Road::kDot;
   return str_cat(plan.batches > 1 ? str_cat("batch=", plan.batches, " ") : std::string(), "m=", p.m, " n=", p.n,
                  " k=", p.k, " ", dot ? plan.dot->name : plan.gemm->name, " ", plan.epilogue->name,
-                 " rows=", plan.chunk_rows, " cols=", plan.block_cols, " row_splits=", plan.row_splits,
-                 " threads=", plan.workers, " scratch=", plan.scratch_bytes());
+                 p.b_panels ? " packed" : "", " rows=", plan.chunk_rows, " cols=", plan.block_cols, " kc=", plan.kc,
+                 " row_splits=", plan.row_splits, " threads=", plan.workers, " scratch=", plan.scratch_bytes());
 }
 
 }  // namespace a8w8

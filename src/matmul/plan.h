@@ -3,22 +3,24 @@
 //
 // Two roads lead to the sums:
 //
-//   kDot     few rows of a (m <= kDotMaxM) against a weight stored n x k. Each weight byte is used so few times that
-//   packing
-//            it would cost more than the product: the dot kernel reads it where it lies. Tasks are ranges of columns.
-//   kPanels  everything else. Tasks are nr columns x a range of rows: pack the panel of b (it stays in L2), then for
-//            each mr rows compute the tile, which is still in L1 when the epilogue takes it. Rows of a are packed
-//            beforehand, once, by all threads, at most kMaxPackedRows at a time, so that scratch does not grow with m.
+//   kDot     few rows of a against a weight stored n x k. Each weight byte is used so few times that packing it would
+//            cost more than the product: the dot kernel reads it where it lies.
+//   kPanels  everything else. A task packs a panel of b, unless it is packed already; then, for each mr rows, it
+//            computes the tile, which is still in L1 when the epilogue takes it. The panel stays in L2 meanwhile; where
+//            it would be too large, k is cut into blocks of kc, and the sums of all rows wait in scratch for the next.
 //
-// A weight in another form (int4, FRACTAL_NZ: format/weight_layout.h) takes the same roads: each task first gathers its
-// columns as int8 rows into L2, and then reads those.
+// On both roads the rows of a are packed beforehand, once, by all threads, and tasks are ranges of columns:
 //
-//            n: nr columns a task
+//            n: block_cols columns a task
 //          ┌────┬────┬────┬────┐
-//      m   │ t0 │ t1 │ t2 │ t3 │   row_splits = 1, or more where there are fewer panels than threads need
+//      m   │ t0 │ t1 │ t2 │ t3 │   row_splits = 1, or more where there are fewer ranges than threads need
 //          ├────┼────┼────┼────┤
 //          │ t4 │ t5 │ t6 │ t7 │
 //          └────┴────┴────┴────┘
+//
+// A chunk is what is packed at a time: several matrices of a batch, or so many rows of one that scratch does not grow
+// with m. A weight in another form (int4, FRACTAL_NZ: format/weight_layout.h) takes the same roads: each task first
+// gathers its columns as int8 rows into L2, and then reads those.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +28,9 @@
 #include <string>
 
 #include "a8w8/isa.h"
+#include "cpu/cache_info.h"
 #include "kernels/registry.h"
+#include "matmul/layout.h"
 #include "matmul/problem.h"
 
 namespace a8w8 {
@@ -42,28 +46,26 @@ KernelChoice choose_kernels(IsaSet isas);
 
 struct Plan : KernelChoice {
   Road road = Road::kPanels;
+  RowPacking a;
   int64_t batches = 1;
-  int64_t chunk_rows = 0;  // rows of a that are packed, or computed, at a time
-  int64_t block_cols = 0;  // columns of a task
-  int64_t row_splits = 1;  // tasks along the rows of a chunk
-  int workers = 1;         // threads that take part; each has its own scratch
-  bool copy_a = false;     // kDot: the rows of a are not contiguous and are copied first
+  int64_t chunk_batches = 1;  // matrices of a chunk; 1 unless chunk_rows is m
+  int64_t chunk_rows = 0;     // rows of each
+  int64_t block_cols = 0;     // columns of a task
+  int64_t kc = 0;             // k of a block; all of it on the dot road
+  int64_t row_splits = 1;     // tasks along the rows of a chunk
+  int workers = 1;            // threads that take part; each has its own scratch
 
-  // Bytes, and where things are in the scratch.
-  size_t shared_bytes = 0;  // packed a (and its row corrections), or the copy of a
-  size_t worker_bytes = 0;  // packed panel of b and one tile, or the sums of one task; then the gathered columns
-  size_t gathered_at = 0;   // in a worker's scratch: block_cols rows of k int8, where b has a layout of its own
-  size_t scratch_bytes() const { return shared_bytes + static_cast<size_t>(workers) * worker_bytes; }
+  // Bytes, and where things are in the scratch: queues of tasks, packed a, its row corrections; then, for each worker,
+  // its panel of b, its sums, its gathered columns.
+  size_t packed_a_at = 0, row_init_at = 0, workers_at = 0;
+  size_t sums_at = 0, gathered_at = 0, worker_bytes = 0;
+  size_t scratch_bytes() const { return workers_at + static_cast<size_t>(workers) * worker_bytes; }
 };
 
-// Up to so many rows the dot kernel is ahead of packing: on a Zen 3 (AVX2), n = k = 4096, 2 threads, 2.3 ms against 3.6
-// ms for 16 rows, 4.1 against 4.5 for 24, 5.4 against 6.1 for 32, 8.7 against 7.5 for 48; with one thread and small n
-// the balance tips at 24.
-inline constexpr int64_t kDotMaxM = 24;
-// Rows packed at a time: 12 MiB of packed a for k = 4096, and b is packed once for each 3072 rows.
-inline constexpr int64_t kMaxPackedRows = 3072;
+// Packed a of a chunk: b is packed once for each chunk, so a chunk must be worth it, and fit into the last-level cache.
+inline constexpr int64_t kMaxChunkBytes = 12 << 20;
 
-Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads);
+Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads, const CacheSizes& caches);
 
 // "m=128 n=4096 k=4096 gemm_s8s8s32_6x16x2_avx2 blocks=..." for A8W8_VERBOSE.
 std::string describe(const GemmProblem& problem, const Plan& plan);

@@ -2,6 +2,7 @@
 // operands.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "a8w8/dtype.h"
@@ -24,6 +25,7 @@ struct GemmProblem {
   const int8_t* b = nullptr;
   int64_t b_k_stride = 0, b_n_stride = 0;
   const WeightLayout* b_layout = nullptr;  // if given, b lies as it says, and is gathered; the strides are not read
+  const std::byte* b_panels = nullptr;     // if given, all panels of b, packed for the kernel at hand; b is not read
   int batch_rank = 0;
   BatchDim batch[kMaxBatchRank];  // outermost first
 

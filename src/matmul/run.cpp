@@ -1,5 +1,5 @@
-// The driver: the only place that knows batches, blocks and threads at once. Start reading at run_dot, the simple road;
-// run_panels is the same with packing in between.
+// The driver: the only place that knows batches, blocks and threads at once. Start reading at run, then run_dot, the
+// simple road; PanelRoad is the same with packing in between.
 #include "matmul/run.h"
 
 #include <algorithm>
@@ -61,98 +61,185 @@ Columns columns_of(const Plan& plan, const GemmProblem& p, const int8_t* b, int6
   return {rows, 1, p.k};
 }
 
-void copy_rows_of_a(const GemmProblem& p, int64_t batches, int8_t* to) {
-  for (int64_t g = 0; g < batches; ++g) {
-    const int8_t* a = operands_of_batch(p, g).a;
-    for (int64_t i = 0; i < p.m; ++i) {
-      for (int64_t q = 0; q < p.k; ++q) *to++ = a[i * p.a_row_stride + q * p.a_k_stride];
-    }
-  }
-}
+// What is packed and computed at a time: `rows` rows, from `row` on, of `batches` matrices, from `batch` on.
+struct Chunk {
+  int64_t batch, batches, row, rows;
+};
 
-void run_dot(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, std::byte* scratch, ExecutionContext& ctx) {
-  int8_t* const copy = reinterpret_cast<int8_t*>(scratch);
-  if (plan.copy_a) copy_rows_of_a(p, plan.batches, copy);
-  const int64_t lda = plan.copy_a ? p.k : p.a_row_stride;
-  const int64_t blocks = ceil_div(p.n, plan.block_cols);
+// The rows of a chunk's matrix as panels of nearly equal height, and where they are packed.
+struct RowPanels {
+  RowPanels(const Plan& plan, const GemmProblem& p, const Chunk& chunk, std::byte* scratch)
+      : rows(chunk.rows),
+        count(ceil_div(chunk.rows, plan.a.max_rows)),
+        row_bytes(plan.a.bytes_per_row(p.k)),
+        packed(scratch + plan.packed_a_at),
+        row_init(reinterpret_cast<int32_t*>(scratch + plan.row_init_at)) {}
 
-  const auto task = [&](int64_t t, std::byte* mine) {
-    const int64_t g = t / blocks, col = t % blocks * plan.block_cols, cols = std::min(plan.block_cols, p.n - col);
-    const Matrices at = operands_of_batch(p, g);
-    const int8_t* a = plan.copy_a ? copy + g * p.m * p.k : at.a;
-    int32_t* c = reinterpret_cast<int32_t*>(mine);
-    const Columns b = columns_of(plan, p, at.b, col, cols, mine);
-    for (int64_t i = 0; i < p.m; i += plan.dot->max_m) {
-      const int64_t rows = std::min<int64_t>(plan.dot->max_m, p.m - i);
-      plan.dot->run(rows, cols, p.k, a + i * lda, lda, b.b, b.n_stride, c + i * cols, cols);
-    }
-    plan.epilogue->run(tile_at(e, p, g, 0, p.m, col, cols, c, cols));
-  };
-  share_out(ctx, plan.workers, plan.batches * blocks, scratch + plan.shared_bytes, plan.worker_bytes, task);
-}
+  int64_t begin(int64_t panel) const { return panel * rows / count; }
+  int64_t size(int64_t panel) const { return begin(panel + 1) - begin(panel); }
+  std::byte* at(int64_t matrix, int64_t panel) const { return packed + (matrix * rows + begin(panel)) * row_bytes; }
+  int32_t* init(int64_t matrix, int64_t panel) const { return row_init + matrix * rows + begin(panel); }
 
-// Packs rows first .. first + rows - 1 of one batch, panel after panel.
-void pack_rows_of_a(const Plan& plan, const GemmProblem& p, const int8_t* a, int64_t first, int64_t rows, std::byte* to,
-                    ExecutionContext& ctx) {
-  const GemmKernel& kernel = *plan.gemm;
-  const PackedA layout = packed_a(kernel, p.k);
-  const int64_t panels = ceil_div(rows, kernel.mr);
+  int64_t rows, count, row_bytes;
+  std::byte* packed;
+  int32_t* row_init;
+};
+
+void pack_rows_of_a(const Plan& plan, const GemmProblem& p, const Chunk& chunk, const RowPanels& panels,
+                    std::byte* scratch, ExecutionContext& ctx) {
   // A panel moves mr * k bytes; below some 64 KiB in all the threads are not worth waking.
-  const int workers = rows * p.k < (1 << 16) ? 1 : plan.workers;
-  share_out(ctx, workers, panels, nullptr, 0, [&](int64_t panel, std::byte*) {
-    const int64_t row = panel * kernel.mr;
-    std::byte* at = to + static_cast<size_t>(panel) * layout.bytes;
-    kernel.pack_a(a + (first + row) * p.a_row_stride, p.a_row_stride, p.a_k_stride,
-                  std::min<int64_t>(kernel.mr, rows - row), p.k, at,
-                  reinterpret_cast<int32_t*>(at + layout.row_init_at));
+  const int workers = chunk.batches * chunk.rows * p.k < (1 << 16) ? 1 : plan.workers;
+  share_out(ctx, workers, chunk.batches * panels.count, scratch, [&](int64_t t, int64_t, bool) {
+    const int64_t matrix = t / panels.count, panel = t % panels.count;
+    const int8_t* a = operands_of_batch(p, chunk.batch + matrix).a + (chunk.row + panels.begin(panel)) * p.a_row_stride;
+    plan.a.pack(a, p.a_row_stride, p.a_k_stride, panels.size(panel), p.k, panels.at(matrix, panel),
+                panels.init(matrix, panel));
   });
 }
 
-// One chunk of packed rows against all columns.
-void run_chunk(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, int64_t g, int64_t first, int64_t rows,
-               std::byte* scratch, ExecutionContext& ctx) {
-  const GemmKernel& kernel = *plan.gemm;
-  const int8_t* b = operands_of_batch(p, g).b;
-  const PackedA layout = packed_a(kernel, p.k);
-  const int64_t row_panels = ceil_div(rows, kernel.mr), col_panels = ceil_div(p.n, kernel.nr);
-  const int64_t split_panels = ceil_div(row_panels, plan.row_splits);
-  const int64_t splits = ceil_div(row_panels, split_panels);
-
-  const auto task = [&](int64_t t, std::byte* mine) {
-    const int64_t col = t / splits * kernel.nr, cols = std::min<int64_t>(kernel.nr, p.n - col);
-    const int64_t begin = t % splits * split_panels, end = std::min(begin + split_panels, row_panels);
-    std::byte* b_panel = mine;
-    int32_t* c = reinterpret_cast<int32_t*>(mine + packed_b_bytes(kernel, p.k));
-    const Columns from = columns_of(plan, p, b, col, cols, mine);
-    kernel.pack_b(from.b, from.k_stride, from.n_stride, p.k, cols, b_panel);
-    for (int64_t panel = begin; panel < end; ++panel) {
-      const std::byte* a_panel = scratch + static_cast<size_t>(panel) * layout.bytes;
-      kernel.run(p.k, a_panel, b_panel, reinterpret_cast<const int32_t*>(a_panel + layout.row_init_at), c, kernel.nr);
-      const int64_t row = panel * kernel.mr;
-      plan.epilogue->run(
-          tile_at(e, p, g, first + row, std::min<int64_t>(kernel.mr, rows - row), col, cols, c, kernel.nr));
-    }
-  };
-  share_out(ctx, plan.workers, col_panels * splits, scratch + plan.shared_bytes, plan.worker_bytes, task);
+void run_dot(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, const Chunk& chunk, std::byte* scratch,
+             ExecutionContext& ctx) {
+  const RowPanels panels(plan, p, chunk, scratch);
+  const int64_t blocks = ceil_div(p.n, plan.block_cols);
+  share_out(ctx, plan.workers, chunk.batches * blocks, scratch, [&](int64_t t, int64_t worker, bool) {
+    std::byte* const mine = scratch + plan.workers_at + static_cast<size_t>(worker) * plan.worker_bytes;
+    const int64_t matrix = t / blocks, g = chunk.batch + matrix;
+    const int64_t col = t % blocks * plan.block_cols, cols = std::min(plan.block_cols, p.n - col);
+    int32_t* c = reinterpret_cast<int32_t*>(mine + plan.sums_at);
+    const Columns b = columns_of(plan, p, operands_of_batch(p, g).b, col, cols, mine);
+    plan.dot->run(p.m, cols, p.k, panels.at(matrix, 0), panels.init(matrix, 0), b.b, b.n_stride, c, cols);
+    plan.epilogue->run(tile_at(e, p, g, 0, p.m, col, cols, c, cols));
+  });
 }
 
-void run_panels(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, std::byte* scratch,
-                ExecutionContext& ctx) {
-  for (int64_t g = 0; g < plan.batches; ++g) {
-    for (int64_t first = 0; first < p.m; first += plan.chunk_rows) {
-      const int64_t rows = std::min(plan.chunk_rows, p.m - first);
-      pack_rows_of_a(plan, p, operands_of_batch(p, g).a, first, rows, scratch, ctx);
-      run_chunk(plan, p, e, g, first, rows, scratch, ctx);
+// Columns that are needed next are fetched into L2 while others are computed: the hardware does not foresee where they
+// lie, and packing them is bound by nothing else.
+class Prefetch {
+ public:
+  Prefetch() = default;
+  // k0 .. k0 + k - 1 of `cols` columns at b, in `steps` steps.
+  Prefetch(const Columns& b, int64_t cols, int64_t k0, int64_t k, int64_t steps) : columns_(b), k0_(k0), k_(k) {
+    if (b.k_stride == 1) lines_ = cols * ceil_div(k, kLine), per_step_ = ceil_div(lines_, steps);
+  }
+  void step() {
+    const int64_t per_column = ceil_div(k_, kLine);
+    for (int64_t end = std::min(next_ + per_step_, lines_); next_ < end; ++next_) {
+      const int8_t* line = columns_.b + next_ / per_column * columns_.n_stride + k0_ + next_ % per_column * kLine;
+      __builtin_prefetch(line, /*write=*/0, /*locality=*/2);
     }
   }
-}
+
+ private:
+  static constexpr int64_t kLine = 64;
+  Columns columns_{};
+  int64_t k0_ = 0, k_ = 0, lines_ = 0, per_step_ = 0, next_ = 0;
+};
+
+// One task of the panel road.
+struct PanelTask {
+  int64_t matrix, g;              // in the chunk, in the batch
+  int64_t col, cols, begin, end;  // columns; panels of rows
+};
+
+class PanelRoad {
+ public:
+  PanelRoad(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, const Chunk& chunk, std::byte* scratch)
+      : plan_(plan), p_(p), e_(e), chunk_(chunk), scratch_(scratch), panels_(plan, p, chunk, scratch) {}
+
+  void run(ExecutionContext& ctx) const {
+    const int64_t tasks = chunk_.batches * col_panels() * splits();
+    share_out(ctx, plan_.workers, tasks, scratch_, [&](int64_t t, int64_t worker, bool next) {
+      run_task(task(t), next ? task(t + 1) : task(t), next,
+               scratch_ + plan_.workers_at + static_cast<size_t>(worker) * plan_.worker_bytes);
+    });
+  }
+
+ private:
+  int64_t col_panels() const { return ceil_div(p_.n, plan_.block_cols); }
+  int64_t panels_of_split() const { return ceil_div(panels_.count, plan_.row_splits); }
+  int64_t splits() const { return ceil_div(panels_.count, panels_of_split()); }
+
+  PanelTask task(int64_t t) const {
+    PanelTask x;
+    x.begin = t % splits() * panels_of_split(), x.end = std::min(x.begin + panels_of_split(), panels_.count);
+    t /= splits();
+    x.col = t % col_panels() * plan_.block_cols, x.cols = std::min(plan_.block_cols, p_.n - x.col);
+    x.matrix = t / col_panels(), x.g = chunk_.batch + x.matrix;
+    return x;
+  }
+
+  Columns strided_columns(const PanelTask& x) const {
+    return {operands_of_batch(p_, x.g).b + x.col * p_.b_n_stride, p_.b_k_stride, p_.b_n_stride};
+  }
+
+  void run_task(const PanelTask& x, const PanelTask& following, bool has_following, std::byte* mine) const {
+    const GemmKernel& kernel = *plan_.gemm;
+    const bool packed = p_.b_panels != nullptr;
+    const Columns from = packed ? Columns{} : columns_of(plan_, p_, operands_of_batch(p_, x.g).b, x.col, x.cols, mine);
+    for (int64_t k0 = 0; k0 < p_.k; k0 += plan_.kc) {
+      const int64_t k = std::min(plan_.kc, p_.k - k0);
+      const std::byte* b = mine;
+      Prefetch prefetch;
+      if (packed) {
+        b = p_.b_panels + x.col / kernel.nr * b_panel_bytes(kernel, p_.k) + k0 * kernel.nr * kernel.b_bytes;
+      } else {
+        kernel.pack_b(from.b + k0 * from.k_stride, from.k_stride, from.n_stride, k, x.cols, mine);
+        prefetch = what_comes_next(x, following, has_following, from, k0 + k);
+      }
+      run_block(x, k0, k, b, mine, prefetch);
+    }
+  }
+
+  Prefetch what_comes_next(const PanelTask& x, const PanelTask& following, bool has_following, const Columns& from,
+                           int64_t k0) const {
+    const int64_t steps = x.end - x.begin;
+    if (p_.b_layout) return {};
+    if (k0 < p_.k) return {from, x.cols, k0, std::min(plan_.kc, p_.k - k0), steps};
+    if (!has_following || (following.col == x.col && following.g == x.g)) return {};
+    return {strided_columns(following), following.cols, 0, plan_.kc, steps};
+  }
+
+  // The rows of a task against a block of k.
+  void run_block(const PanelTask& x, int64_t k0, int64_t k, const std::byte* b, std::byte* mine,
+                 Prefetch& prefetch) const {
+    const GemmKernel& kernel = *plan_.gemm;
+    const bool last = k0 + k == p_.k, one_block = plan_.kc == p_.k;
+    int32_t* const sums = reinterpret_cast<int32_t*>(mine + plan_.sums_at);
+    for (int64_t panel = x.begin; panel < x.end; ++panel) {
+      const int64_t rows = panels_.size(panel);
+      int32_t* c = one_block ? sums : sums + (panels_.begin(panel) - panels_.begin(x.begin)) * kernel.nr;
+      kernel.run(rows, k, panels_.at(x.matrix, panel) + k0 * rows * kernel.a_bytes, b,
+                 k0 == 0 ? panels_.init(x.matrix, panel) : nullptr, c, kernel.nr);
+      prefetch.step();
+      if (last) {
+        plan_.epilogue->run(tile_at(e_, p_, x.g, chunk_.row + panels_.begin(panel), rows, x.col, x.cols, c, kernel.nr));
+      }
+    }
+  }
+
+  const Plan& plan_;
+  const GemmProblem& p_;
+  const EpilogueDesc& e_;
+  const Chunk& chunk_;
+  std::byte* const scratch_;
+  const RowPanels panels_;
+};
 
 }  // namespace
 
-void run(const Plan& plan, const GemmProblem& problem, const EpilogueDesc& epilogue, std::byte* scratch,
+void run(const Plan& plan, const GemmProblem& p, const EpilogueDesc& epilogue, std::byte* scratch,
          ExecutionContext& ctx) {
-  plan.road == Road::kDot ? run_dot(plan, problem, epilogue, scratch, ctx)
-                          : run_panels(plan, problem, epilogue, scratch, ctx);
+  for (int64_t g = 0; g < plan.batches; g += plan.chunk_batches) {
+    for (int64_t row = 0; row < p.m; row += plan.chunk_rows) {
+      const Chunk chunk{g, std::min(plan.chunk_batches, plan.batches - g), row, std::min(plan.chunk_rows, p.m - row)};
+      pack_rows_of_a(plan, p, chunk, RowPanels(plan, p, chunk, scratch), scratch, ctx);
+      if (plan.road == Road::kDot) {
+        run_dot(plan, p, epilogue, chunk, scratch, ctx);
+      } else {
+        PanelRoad(plan, p, epilogue, chunk, scratch).run(ctx);
+      }
+    }
+  }
 }
 
 }  // namespace a8w8

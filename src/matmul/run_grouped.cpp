@@ -13,15 +13,30 @@ namespace a8w8 {
 namespace {
 
 constexpr int64_t kTaskCols = 64;
-constexpr int64_t kTaskRows = 8;  // at most so many rows of a share one reading of the gathered columns
+constexpr int64_t kMaxTaskRows = 8;  // at most so many rows of a share one reading of the gathered columns
+constexpr size_t kTile = kMaxTaskRows * kTaskCols;
 
-// Scratch: row sums of a for all, and per worker the gathered columns and a tile of integer and one of float sums.
-size_t row_sums_bytes(const GroupedProblem& p) {
-  return align_bytes(p.m * p.groups() * static_cast<int64_t>(sizeof(int64_t)));
-}
-size_t gathered_bytes(const GroupedProblem& p) { return align_bytes(kTaskCols * p.k); }
-constexpr size_t kTile = kTaskRows * kTaskCols;
-size_t worker_bytes(const GroupedProblem& p) { return gathered_bytes(p) + kTile * (sizeof(int32_t) + sizeof(float)); }
+// Where things are in the scratch: queues of tasks, row sums of a, packed a (for each task_rows rows, one panel a
+// group) and its row corrections; then, per worker, gathered columns and a tile of integer and one of float sums.
+struct Layout {
+  Layout(const GroupedProblem& p, const DotKernel& dot, int threads)
+      : task_rows(std::min<int64_t>(kMaxTaskRows, dot.max_m)),
+        workers(static_cast<int>(std::min<int64_t>(ceil_div(p.n, kTaskCols), threads))),
+        row_bytes(row_packing(dot).bytes_per_row(p.group)) {
+    row_sums_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(workers)));
+    packed_at = row_sums_at + align_bytes(p.m * p.groups() * static_cast<int64_t>(sizeof(int64_t)));
+    row_init_at = packed_at + align_bytes(p.m * p.groups() * row_bytes);
+    workers_at = row_init_at + align_bytes(p.m * p.groups() * static_cast<int64_t>(sizeof(int32_t)));
+    tiles_at = align_bytes(kTaskCols * p.k);
+    worker_bytes = tiles_at + kTile * (sizeof(int32_t) + sizeof(float));
+  }
+  size_t bytes() const { return workers_at + static_cast<size_t>(workers) * worker_bytes; }
+
+  int64_t task_rows;
+  int workers;
+  int64_t row_bytes;
+  size_t row_sums_at, packed_at, row_init_at, workers_at, tiles_at, worker_bytes;
+};
 
 // sum over p in group g of a(i, p): what a zero point of b is multiplied by.
 void sum_rows(const GroupedProblem& p, int64_t* sums) {
@@ -51,27 +66,40 @@ void store_row(const GroupedProblem& p, int64_t row, int64_t col, int64_t cols, 
 
 }  // namespace
 
-size_t grouped_scratch_bytes(const GroupedProblem& p, int threads) {
-  return row_sums_bytes(p) + static_cast<size_t>(threads) * worker_bytes(p);
+size_t grouped_scratch_bytes(const GroupedProblem& p, const DotKernel& dot, int threads) {
+  return Layout(p, dot, threads).bytes();
 }
 
 void run_grouped(const GroupedProblem& p, const DotKernel& dot, std::byte* scratch, ExecutionContext& ctx) {
-  int64_t* const row_sums = reinterpret_cast<int64_t*>(scratch);
+  const Layout at(p, dot, ctx.num_threads());
+  int64_t* const row_sums = reinterpret_cast<int64_t*>(scratch + at.row_sums_at);
+  int32_t* const row_init = reinterpret_cast<int32_t*>(scratch + at.row_init_at);
+  // The panel of `rows` rows, from `row` on, in group g: row * groups + g * rows rows are packed before it.
+  const auto before = [&](int64_t row, int64_t rows, int64_t g) { return row * p.groups() + g * rows; };
+  const auto panel = [&](int64_t rows_before) { return scratch + at.packed_at + rows_before * at.row_bytes; };
+
   sum_rows(p, row_sums);
+  for (int64_t row = 0; row < p.m; row += at.task_rows) {
+    const int64_t rows = std::min(at.task_rows, p.m - row);
+    for (int64_t g = 0; g < p.groups(); ++g) {
+      const int64_t first = before(row, rows, g);
+      dot.pack_a(p.a + row * p.k + g * p.group, p.k, 1, rows, p.group, panel(first), row_init + first);
+    }
+  }
   const int64_t tasks = ceil_div(p.n, kTaskCols);
-  const int workers = static_cast<int>(std::min<int64_t>(tasks, ctx.num_threads()));
-  share_out(ctx, workers, tasks, scratch + row_sums_bytes(p), worker_bytes(p), [&](int64_t t, std::byte* mine) {
+  share_out(ctx, at.workers, tasks, scratch, [&](int64_t t, int64_t worker, bool) {
+    std::byte* const mine = scratch + at.workers_at + static_cast<size_t>(worker) * at.worker_bytes;
     const int64_t col = t * kTaskCols, cols = std::min(kTaskCols, p.n - col);
     int8_t* const b = reinterpret_cast<int8_t*>(mine);
-    int32_t* const c = reinterpret_cast<int32_t*>(mine + gathered_bytes(p));
+    int32_t* const c = reinterpret_cast<int32_t*>(mine + at.tiles_at);
     float* const y = reinterpret_cast<float*>(c + kTile);
     gather_columns(p.b_layout, p.b, p.k, col, cols, b);
-    const int64_t step = std::min<int64_t>(kTaskRows, dot.max_m);
-    for (int64_t row = 0; row < p.m; row += step) {
-      const int64_t rows = std::min(step, p.m - row);
+    for (int64_t row = 0; row < p.m; row += at.task_rows) {
+      const int64_t rows = std::min(at.task_rows, p.m - row);
       std::fill_n(y, kTile, 0.0f);
       for (int64_t g = 0; g < p.groups(); ++g) {
-        dot.run(rows, cols, p.group, p.a + row * p.k + g * p.group, p.k, b + g * p.group, p.k, c, kTaskCols);
+        const int64_t first = before(row, rows, g);
+        dot.run(rows, cols, p.group, panel(first), row_init + first, b + g * p.group, p.k, c, kTaskCols);
         for (int64_t i = 0; i < rows; ++i)
           add_group(p, g, col, cols, c + i * kTaskCols, row_sums[(row + i) * p.groups() + g], y + i * kTaskCols);
       }

@@ -9,7 +9,7 @@
 
 namespace a8w8 {
 
-size_t grouped_scratch_bytes(const GroupedProblem& problem, int threads);
+size_t grouped_scratch_bytes(const GroupedProblem& problem, const DotKernel& dot, int threads);
 // `scratch` has grouped_scratch_bytes() bytes, 64-byte aligned, for the context's number of threads. Nothing is
 // checked.
 void run_grouped(const GroupedProblem& problem, const DotKernel& dot, std::byte* scratch, ExecutionContext& ctx);

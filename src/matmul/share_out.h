@@ -4,18 +4,68 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "a8w8/context.h"
 
 namespace a8w8 {
 
-// Lets `workers` threads take tasks 0 .. tasks - 1 one by one, each with a scratch of its own.
+// One worker's tasks, begin .. end - 1: the owner takes the first, others the last. A cache line each.
+class alignas(64) TaskRange {
+ public:
+  TaskRange(int64_t begin, int64_t end) : range_(pack(begin, end)) {}
+
+  // A task, or -1. *next is whether the one after it is in this range too, for now.
+  int64_t take_first(bool* next) {
+    uint64_t range = range_.load(std::memory_order_relaxed);
+    while (begin_of(range) < end_of(range)) {
+      const int64_t first = begin_of(range);
+      if (range_.compare_exchange_weak(range, pack(first + 1, end_of(range)), std::memory_order_relaxed)) {
+        *next = first + 1 < end_of(range);
+        return first;
+      }
+    }
+    return -1;
+  }
+  int64_t take_last() {
+    uint64_t range = range_.load(std::memory_order_relaxed);
+    while (begin_of(range) < end_of(range)) {
+      const int64_t last = end_of(range) - 1;
+      if (range_.compare_exchange_weak(range, pack(begin_of(range), last), std::memory_order_relaxed)) return last;
+    }
+    return -1;
+  }
+
+ private:
+  static uint64_t pack(int64_t begin, int64_t end) {
+    return static_cast<uint64_t>(begin) << 32 | static_cast<uint64_t>(end);
+  }
+  static int64_t begin_of(uint64_t range) { return static_cast<int64_t>(range >> 32); }
+  static int64_t end_of(uint64_t range) { return static_cast<int64_t>(range & 0xffffffff); }
+
+  std::atomic<uint64_t> range_;
+};
+
+constexpr size_t task_ranges_bytes(int workers) { return static_cast<size_t>(workers) * sizeof(TaskRange); }
+
+// Calls task(t, worker, next) for t = 0 .. tasks - 1 < 2^32 on `workers` threads. A worker goes through a range of
+// neighbouring tasks, so that it reads on where it stopped, and then helps the others; `next` tells that task t + 1 is
+// likely to be its next one. `ranges` has task_ranges_bytes(workers) bytes, aligned like TaskRange.
 template <class Task>
-void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* scratch, size_t worker_bytes, Task task) {
-  std::atomic<int64_t> next{0};
+void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* ranges, Task task) {
+  if (workers == 1) {
+    for (int64_t t = 0; t < tasks; ++t) task(t, 0, t + 1 < tasks);
+    return;
+  }
+  TaskRange* const range = reinterpret_cast<TaskRange*>(ranges);
+  for (int w = 0; w < workers; ++w) new (range + w) TaskRange(tasks * w / workers, tasks * (w + 1) / workers);
   ctx.parallel_for(workers, [&](int64_t worker) {
-    std::byte* mine = scratch + static_cast<size_t>(worker) * worker_bytes;
-    for (int64_t t; (t = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) task(t, mine);
+    bool next = false;
+    for (int64_t t; (t = range[worker].take_first(&next)) >= 0;) task(t, worker, next);
+    for (int i = 1; i < workers; ++i) {
+      TaskRange& other = range[(worker + i) % workers];
+      for (int64_t t; (t = other.take_last()) >= 0;) task(t, worker, false);
+    }
   });
 }
 

@@ -29,7 +29,7 @@ class LinearCall {
  public:
   LinearCall(const ConstTensorView& x, const ConstTensorView& weight, const TensorView& out, ExecutionContext& ctx)
       : x_(x), ctx_(ctx), problem_(lower_problem(x, weight)) {
-    plan_ = make_plan(problem_, choose_kernels(ctx.isas()), ctx.num_threads());
+    plan_ = make_plan(problem_, choose_kernels(ctx.isas()), ctx.num_threads(), cache_sizes());
     const int64_t m = problem_.m, n = problem_.n;
     const int64_t copied_bytes = has_dense_rows(x) ? 0 : x.numel() * static_cast<int64_t>(dtype_size(x.dtype));
     ScratchLayout layout;

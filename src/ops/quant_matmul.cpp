@@ -30,7 +30,8 @@ void run_per_group(const QuantMatmulArgs& args, const TensorView& out, Execution
   const size_t x1_at = layout.add<std::byte>(unpacked_x1_bytes(args));
   const size_t scale_at = layout.add<float>(p.groups() * p.n), zero_at = layout.add<int32_t>(p.groups() * p.n);
   const size_t offset_at = layout.add<float>(p.groups() * p.n), row_scale_at = layout.add<float>(p.m);
-  const size_t run_at = layout.add<std::byte>(static_cast<int64_t>(grouped_scratch_bytes(p, ctx.num_threads())));
+  const DotKernel& dot = select_dot(ctx.isas());
+  const size_t run_at = layout.add<std::byte>(static_cast<int64_t>(grouped_scratch_bytes(p, dot, ctx.num_threads())));
   std::byte* const base = ctx.scratch(layout.bytes());
   float* const scale = ScratchLayout::at<float>(base, scale_at);
   float* const offset = ScratchLayout::at<float>(base, offset_at);
@@ -45,13 +46,13 @@ void run_per_group(const QuantMatmulArgs& args, const TensorView& out, Execution
   p.a = ScratchLayout::at<int8_t>(base, x1_at);
   unpack_x1(args, base + x1_at);
   p.scale = scale, p.zero = zero, p.row_scale = row_scale;
-  run_grouped(p, select_dot(ctx.isas()), base + run_at, ctx);
+  run_grouped(p, dot, base + run_at, ctx);
 }
 
 void run_per_channel(const QuantMatmulArgs& args, const TensorView& out, ExecutionContext& ctx) {
   const StoredWeight weight = stored_weight(args);
   GemmProblem problem = lower_matrices(args, int8_x1(args), weight, out.sizes);
-  const Plan plan = make_plan(problem, choose_kernels(ctx.isas()), ctx.num_threads());
+  const Plan plan = make_plan(problem, choose_kernels(ctx.isas()), ctx.num_threads(), cache_sizes());
 
   ScratchLayout layout;
   const EpilogueOperands operands(args, problem.n, problem.m, layout);

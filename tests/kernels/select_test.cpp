@@ -19,15 +19,16 @@ struct Golden {
 constexpr IsaSet kUpToAvx2 = Isa::kScalar | Isa::kAvx2;
 
 constexpr Golden kGolden[] = {
-    {"only scalar", Isa::kScalar, Isa::kScalar, "gemm_s8s8s32_4x8x4_scalar", "dot_s8s8s32_4_scalar", "epilogue_scalar",
+    {"only scalar", Isa::kScalar, Isa::kScalar, "gemm_s8s8s32_4x8x4_scalar", "dot_s8s8s32_8_scalar", "epilogue_scalar",
      "quantize_scalar"},
     {"a machine whose other sets have no kernels", Isa::kScalar | Isa::kNeonDot | Isa::kAvxVnni, Isa::kScalar,
-     "gemm_s8s8s32_4x8x4_scalar", "dot_s8s8s32_4_scalar", "epilogue_scalar", "quantize_scalar"},
-    {"AVX2", kUpToAvx2, Isa::kAvx2, "gemm_s8s8s32_6x16x2_avx2", "dot_s8s8s32_4_avx2", "epilogue_avx2", "quantize_avx2"},
+     "gemm_s8s8s32_4x8x4_scalar", "dot_s8s8s32_8_scalar", "epilogue_scalar", "quantize_scalar"},
+    {"AVX2", kUpToAvx2, Isa::kAvx2, "gemm_s8s8s32_6x16x2_avx2", "dot_s8s8s32_24_avx2", "epilogue_avx2",
+     "quantize_avx2"},
     {"AVX512-VNNI", kUpToAvx2 | Isa::kAvx512Vnni, Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
-     "dot_s8s8s32_4_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
+     "dot_s8s8s32_24_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
     {"everything", IsaSet::from_bits(~0u), Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
-     "dot_s8s8s32_4_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
+     "dot_s8s8s32_24_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
 };
 
 bool is_compiled(Isa isa) {

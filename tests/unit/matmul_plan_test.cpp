@@ -7,6 +7,7 @@
 
 #include "matmul/plan.h"
 #include "matmul/run.h"
+#include "matmul/share_out.h"
 #include "support/tensors.h"
 
 namespace a8w8 {
@@ -23,11 +24,10 @@ struct OddKernel {
   static void pack_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
                      int32_t* row_init) noexcept {
     int8_t* to = static_cast<int8_t*>(panel);
-    std::memset(to, 0, static_cast<size_t>(kMr * padded(k)));
-    for (int i = 0; i < kMr; ++i) {
-      row_init[i] = i < rows ? 1000 * static_cast<int32_t>(a[i * row_stride]) : 0;
-      for (int64_t p = 0; i < rows && p < k; ++p)
-        to[(p / kKr * kMr + i) * kKr + p % kKr] = a[i * row_stride + p * k_stride];
+    std::memset(to, 0, static_cast<size_t>(rows * padded(k)));
+    for (int64_t i = 0; i < rows; ++i) {
+      row_init[i] = 1000 * static_cast<int32_t>(a[i * row_stride]);
+      for (int64_t p = 0; p < k; ++p) to[(p / kKr * rows + i) * kKr + p % kKr] = a[i * row_stride + p * k_stride];
     }
   }
   static void pack_b(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols,
@@ -38,14 +38,14 @@ struct OddKernel {
       for (int64_t p = 0; p < k; ++p) to[(p / kKr * kNr + j) * kKr + p % kKr] = b[p * k_stride + j * n_stride];
     }
   }
-  static void run(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
-                  int64_t ldc) noexcept {
+  static void run(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init,
+                  int32_t* c, int64_t ldc) noexcept {
     const int8_t *a = static_cast<const int8_t*>(a_panel), *b = static_cast<const int8_t*>(b_panel);
-    for (int i = 0; i < kMr; ++i) {
+    for (int64_t i = 0; i < rows; ++i) {
       for (int j = 0; j < kNr; ++j) {
         int32_t sum = row_init ? row_init[i] - 1000 * a[i * kKr] : c[i * ldc + j];
         for (int64_t p = 0; p < padded(k); ++p)
-          sum += a[(p / kKr * kMr + i) * kKr + p % kKr] * b[(p / kKr * kNr + j) * kKr + p % kKr];
+          sum += a[(p / kKr * rows + i) * kKr + p % kKr] * b[(p / kKr * kNr + j) * kKr + p % kKr];
         c[i * ldc + j] = sum;
       }
     }
@@ -110,6 +110,30 @@ std::vector<int32_t> run_problem(const GemmProblem& p, const Plan& plan, Executi
   return out;
 }
 
+constexpr CacheSizes kCaches;
+
+// The same plan with more tasks, smaller chunks, more workers and shorter blocks of k than small problems get.
+std::vector<Plan> odd_plans(Plan plan, const GemmProblem& p) {
+  std::vector<Plan> plans;
+  const int64_t unit = plan.gemm->kr;
+  plan.row_splits = 3, plan.workers = 3;
+  for (const int64_t kc : {p.k, unit, 3 * unit}) {
+    plan.kc = std::min(kc, p.k);
+    for (const bool whole : {true, false}) {
+      plan.chunk_batches = whole ? std::min<int64_t>(plan.batches, 2) : 1;
+      plan.chunk_rows = whole ? p.m : std::min<int64_t>(p.m, 2 * plan.gemm->mr);
+      // Room for everything: queues of all workers, all of a and b, sums of all rows.
+      plan.packed_a_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(plan.workers)));
+      plan.sums_at = align_bytes(b_panel_bytes(*plan.gemm, p.k));
+      plan.worker_bytes = plan.gathered_at = plan.sums_at + align_bytes(4 * (p.m + 8) * plan.gemm->nr);
+      plan.row_init_at = plan.packed_a_at + align_bytes(plan.batches * p.m * plan.a.bytes_per_row(p.k));
+      plan.workers_at = plan.row_init_at + align_bytes(4 * plan.batches * p.m);
+      plans.push_back(plan);
+    }
+  }
+  return plans;
+}
+
 TEST(Driver, OddTilesGiveTheExactSums) {
   Rng rng(7);
   ExecutionContext ctx(3);
@@ -119,12 +143,11 @@ TEST(Driver, OddTilesGiveTheExactSums) {
     for (const GemmKernel& kernel : kOddKernels) {
       KernelChoice kernels = choose_kernels(Isa::kScalar);
       kernels.gemm = &kernel;
-      Plan plan = make_plan(problem.p, kernels, 3);
+      const Plan plan = make_plan(problem.p, kernels, 3, kCaches);
       ASSERT_EQ(run_problem(problem.p, plan, ctx), expected) << kernel.name << " round " << round;
-      if (plan.road == Road::kPanels) {  // more tasks, smaller chunks and more workers than the plan would take
-        plan.row_splits = 3, plan.workers = 3;
-        plan.chunk_rows = std::min(problem.p.m, int64_t{2} * kernel.mr);
-        ASSERT_EQ(run_problem(problem.p, plan, ctx), expected) << kernel.name << " split, round " << round;
+      if (plan.road != Road::kPanels) continue;
+      for (const Plan& odd : odd_plans(plan, problem.p)) {
+        ASSERT_EQ(run_problem(problem.p, odd, ctx), expected) << describe(problem.p, odd) << ", round " << round;
       }
     }
   }
@@ -134,9 +157,9 @@ TEST(Driver, DotRoadGivesTheExactSums) {
   Rng rng(8);
   ExecutionContext ctx(3);
   for (int round = 0; round < 150; ++round) {
-    RandomProblem problem(rng, kDotMaxM);
+    RandomProblem problem(rng, choose_kernels(Isa::kScalar).dot->max_m);
     problem.p.b_n_stride = problem.p.k + 1, problem.p.b_k_stride = 1;
-    const Plan plan = make_plan(problem.p, choose_kernels(Isa::kScalar), 3);
+    const Plan plan = make_plan(problem.p, choose_kernels(Isa::kScalar), 3, kCaches);
     ASSERT_EQ(plan.road, Road::kDot);
     ASSERT_EQ(run_problem(problem.p, plan, ctx), naive(problem.p)) << "round " << round;
   }
@@ -150,31 +173,31 @@ GemmProblem shape(int64_t m, int64_t n, int64_t k, bool weight_rows = true) {
   return p;
 }
 
-constexpr IsaSet kSapphireRapids = Isa::kScalar | Isa::kAvx2 | Isa::kAvxVnni | Isa::kAvx512Vnni | Isa::kAmxInt8;
+constexpr IsaSet kUpToVnni = Isa::kScalar | Isa::kAvx2 | Isa::kAvx512Vnni;
 
 TEST(Plan, FewRowsReadTheWeightWhereItLies) {
-  for (int64_t m : {int64_t{1}, kDotMaxM}) {
-    EXPECT_EQ(make_plan(shape(m, 4096, 4096), choose_kernels(kSapphireRapids), 2).road, Road::kDot);
-  }
-  EXPECT_EQ(make_plan(shape(kDotMaxM + 1, 4096, 4096), choose_kernels(kSapphireRapids), 2).road, Road::kPanels);
-  EXPECT_EQ(make_plan(shape(1, 4096, 4096, false), choose_kernels(kSapphireRapids), 2).road, Road::kPanels);
+  const KernelChoice kernels = choose_kernels(kUpToVnni);
+  for (int64_t m : {1, kernels.dot->max_m})
+    EXPECT_EQ(make_plan(shape(m, 4096, 4096), kernels, 2, kCaches).road, Road::kDot);
+  EXPECT_EQ(make_plan(shape(kernels.dot->max_m + 1, 4096, 4096), kernels, 2, kCaches).road, Road::kPanels);
+  EXPECT_EQ(make_plan(shape(1, 4096, 4096, false), kernels, 2, kCaches).road, Road::kPanels);
 }
 
 TEST(Plan, SmallWorkStaysOnOneThread) {
-  EXPECT_EQ(make_plan(shape(1, 64, 64), choose_kernels(kSapphireRapids), 16).workers, 1);
-  EXPECT_EQ(make_plan(shape(128, 4096, 4096), choose_kernels(kSapphireRapids), 16).workers, 16);
+  EXPECT_EQ(make_plan(shape(1, 64, 64), choose_kernels(kUpToVnni), 16, kCaches).workers, 1);
+  EXPECT_EQ(make_plan(shape(128, 4096, 4096), choose_kernels(kUpToVnni), 16, kCaches).workers, 16);
 }
 
 TEST(Plan, SplitsRowsOnlyWherePanelsAreTooFew) {
-  EXPECT_EQ(make_plan(shape(512, 4096, 4096), choose_kernels(kSapphireRapids), 2).row_splits, 1);
-  EXPECT_GT(make_plan(shape(512, 64, 4096), choose_kernels(kSapphireRapids), 2).row_splits, 1);
+  EXPECT_EQ(make_plan(shape(512, 4096, 4096), choose_kernels(kUpToVnni), 2, kCaches).row_splits, 1);
+  EXPECT_GT(make_plan(shape(512, 64, 4096), choose_kernels(kUpToVnni), 2, kCaches).row_splits, 1);
 }
 
 TEST(Plan, ScratchDoesNotGrowWithM) {
   const KernelChoice kernels = choose_kernels(Isa::kScalar | Isa::kAvx2);
-  const size_t tall = make_plan(shape(100000, 4096, 4096), kernels, 2).scratch_bytes();
-  EXPECT_EQ(make_plan(shape(1000000, 4096, 4096), kernels, 2).scratch_bytes(), tall);
-  EXPECT_LT(make_plan(shape(1, 4096, 4096), kernels, 2).scratch_bytes(), size_t{100000});
+  const size_t tall = make_plan(shape(100000, 4096, 4096), kernels, 2, kCaches).scratch_bytes();
+  EXPECT_EQ(make_plan(shape(1000000, 4096, 4096), kernels, 2, kCaches).scratch_bytes(), tall);
+  EXPECT_LT(make_plan(shape(1, 4096, 4096), kernels, 2, kCaches).scratch_bytes(), size_t{100000});
 }
 
 }  // namespace

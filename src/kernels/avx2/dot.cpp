@@ -1,5 +1,5 @@
-// Rows of a times rows of b, both as they lie. Both are widened to int16 (see gemm.cpp); the widening of a is shared by
-// the rows of b that are in flight, the widening of b by the rows of a.
+// Rows of a times rows of b as they lie. a is widened to int16 when it is packed, b here, once for each M rows of a
+// (why: see gemm.cpp).
 //
 // M rows of a against R rows of b take M * R accumulators, R registers of b, one of a and one product: (1, 4) (2, 4)
 // (3, 2) (4, 2) are 4 to 8 accumulators. With m = 1 a step reads 64 bytes of b in 13 operations, 3.25 cycles of four
@@ -36,11 +36,19 @@ constexpr int kLine = 64;  // bytes of a cache line
   return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
 
+struct Rows {
+  const int16_t* a;  // the first of M rows in their panel
+  int64_t a_step;    // from one block of k to the next
+  const int32_t* init;
+  int32_t* c;
+  int64_t ldc;
+};
+
 // R columns of c from `cols` <= R rows of b; the missing rows repeat the last one and are not stored. The rows `ahead`
 // bytes further are needed next.
 template <int M, int R>
-[[gnu::always_inline]] inline void columns(int64_t cols, int64_t k, const int8_t* a, int64_t lda, const int8_t* b,
-                                           int64_t ldb, int64_t ahead, int32_t* c, int64_t ldc) {
+[[gnu::always_inline]] inline void columns(const Rows& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb,
+                                           int64_t ahead) {
   const int8_t* rows[R];
   for (int r = 0; r < R; ++r) rows[r] = b + (r < cols ? r : cols - 1) * ldb;
   __m256i acc[M][4];
@@ -49,57 +57,66 @@ template <int M, int R>
 #pragma GCC unroll 4
     for (int r = 0; r < 4; ++r) acc[i][r] = _mm256_setzero_si256();
   }
-  auto step = [&](auto load_step) __attribute__((always_inline)) {
+  auto step = [&](const int16_t* a, auto load_step) __attribute__((always_inline)) {
     __m256i b16[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) b16[r] = load_step(rows[r]);
 #pragma GCC unroll 4
     for (int i = 0; i < M; ++i) {
-      const __m256i a16 = load_step(a + i * lda);
+      const __m256i a16 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i * kStep));
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) acc[i][r] = _mm256_add_epi32(acc[i][r], _mm256_madd_epi16(a16, b16[r]));
     }
   };
-  // The odd parts of k come first: with nothing but the loop before the sums, GCC keeps one copy of the accumulators.
-  int64_t p = k % kStep;
-  if (p) step([p](const int8_t* x) { return load_tail(x, p); });
-  for (; (k - p) % kLine; p += kStep) step([p](const int8_t* x) { return load(x + p); });
-  for (; p < k; p += kLine) {
+  // The odd part of k comes first: with nothing but the loop before the sums, GCC keeps one copy of the accumulators.
+  const int64_t whole = k / kStep * kStep, odd = k - whole;
+  if (odd) step(x.a + whole / kStep * x.a_step, [whole, odd](const int8_t* b) { return load_tail(b + whole, odd); });
+  const int16_t* a = x.a;
+  for (int64_t p = 0; p < whole; p += kStep, a += x.a_step) {
+    if (p % kLine == 0) {
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) _mm_prefetch(reinterpret_cast<const char*>(rows[r] + ahead + p), _MM_HINT_T1);
-#pragma GCC unroll 1  // sixteen registers do not hold more than one step
-    for (int64_t q = p; q < p + kLine; q += kStep) step([q](const int8_t* x) { return load(x + q); });
+      for (int r = 0; r < R; ++r) _mm_prefetch(reinterpret_cast<const char*>(rows[r] + ahead + p), _MM_HINT_T1);
+    }
+    step(a, [p](const int8_t* b) { return load(b + p); });
   }
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i) {
     alignas(16) int32_t c4[4];
-    _mm_store_si128(reinterpret_cast<__m128i*>(c4), sums(acc[i][0], acc[i][1], acc[i][2], acc[i][3]));
-    std::memcpy(c + i * ldc, c4, static_cast<size_t>(cols) * sizeof(int32_t));
+    const __m128i sum = sums(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);
+    _mm_store_si128(reinterpret_cast<__m128i*>(c4), _mm_add_epi32(sum, _mm_set1_epi32(x.init[i])));
+    std::memcpy(x.c + i * x.ldc, c4, static_cast<size_t>(cols) * sizeof(int32_t));
   }
 }
 
+// M rows of a against `cols` rows of b, which are in L1 after the first R of them have passed.
 template <int M, int R>
-void rows(int64_t n, int64_t k, const int8_t* a, int64_t lda, const int8_t* b, int64_t ldb, int32_t* c, int64_t ldc) {
-  for (int64_t j = 0; j < n; j += R) {
-    const int64_t ahead = j + 2 * R <= n ? R * ldb : 0;
-    columns<M, R>(n - j < R ? n - j : R, k, a, lda, b + j * ldb, ldb, ahead, c + j, ldc);
+void pass(const Rows& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead) {
+  for (int64_t j = 0; j < cols; j += R) {
+    Rows at = x;
+    at.c += j;
+    columns<M, R>(at, cols - j < R ? cols - j : R, k, b + j * ldb, ldb, ahead);
   }
 }
+
+using PassFn = void(const Rows& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead);
+constexpr PassFn* kPasses[] = {pass<1, 4>, pass<2, 4>, pass<3, 2>, pass<4, 2>};
+constexpr int64_t kMaxRows = 4, kCols = 4;
 
 }  // namespace
 
-void dot(int64_t m, int64_t n, int64_t k, const int8_t* a, int64_t lda, const int8_t* b, int64_t ldb, int32_t* c,
-         int64_t ldc) noexcept {
-  static_assert(kDotMaxM == 4);
-  switch (m) {
-    case 1:
-      return rows<1, 4>(n, k, a, lda, b, ldb, c, ldc);
-    case 2:
-      return rows<2, 4>(n, k, a, lda, b, ldb, c, ldc);
-    case 3:
-      return rows<3, 2>(n, k, a, lda, b, ldb, c, ldc);
-    default:
-      return rows<4, 2>(n, k, a, lda, b, ldb, c, ldc);
+void dot(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b, int64_t ldb,
+         int32_t* c, int64_t ldc) noexcept {
+  static_assert(kDotKr == kStep);
+  const int16_t* a = static_cast<const int16_t*>(a_panel);
+  const int64_t passes = (m + kMaxRows - 1) / kMaxRows;
+  for (int64_t j = 0; j < n; j += kCols) {
+    const int64_t cols = n - j < kCols ? n - j : kCols;
+    for (int64_t t = 0; t < passes; ++t) {
+      const int64_t i = t * m / passes, rows = (t + 1) * m / passes - i;
+      const int64_t ahead = t == 0 && j + 2 * kCols <= n ? kCols * ldb : 0;
+      const Rows x{a + i * kStep, m * kStep, row_init + i, c + i * ldc + j, ldc};
+      kPasses[rows - 1](x, cols, k, b + j * ldb, ldb, ahead);
+    }
   }
 }
 

@@ -18,10 +18,6 @@
 namespace a8w8::avx2 {
 namespace {
 
-// Loops over the rows are written as folds, so that every index is a constant and the accumulators stay in registers.
-template <int... I>
-struct Rows {};
-using AllRows = Rows<0, 1, 2, 3, 4, 5>;
 static_assert(kMr == 6 && kNr == 16 && kKr == 2);
 
 [[gnu::always_inline]] inline void load_row(const int32_t* c, __m256i (&acc)[2]) {
@@ -47,28 +43,36 @@ static_assert(kMr == 6 && kNr == 16 && kKr == 2);
   acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(a2, b1));
 }
 
-template <int... I>
-[[gnu::always_inline]] inline void tile(Rows<I...>, int64_t k, const int16_t* a, const int8_t* b,
-                                        const int32_t* row_init, int32_t* c, int64_t ldc) {
-  __m256i acc[kMr][2];
-  if (row_init) {
-    ((acc[I][0] = acc[I][1] = _mm256_set1_epi32(row_init[I])), ...);
-  } else {
-    (load_row(c + I * ldc, acc[I]), ...);
+// The loops over rows are unrolled, so that every index is a constant and the accumulators stay in registers.
+template <int R>
+void tile(int64_t k, const int16_t* a, const int8_t* b, const int32_t* row_init, int32_t* c, int64_t ldc) {
+  __m256i acc[R][2];
+#pragma GCC unroll 6
+  for (int i = 0; i < R; ++i) {
+    if (row_init) {
+      acc[i][0] = acc[i][1] = _mm256_set1_epi32(row_init[i]);
+    } else {
+      load_row(c + i * ldc, acc[i]);
+    }
   }
-  for (int64_t p = 0; p < k; p += kKr, a += kMr * kKr, b += kNr * kKr) {
+  for (int64_t p = 0; p < k; p += kKr, a += R * kKr, b += kNr * kKr) {
     const __m256i b0 = load_b(b);
     const __m256i b1 = load_b(b + 16);
-    (multiply_row(a + I * kKr, b0, b1, acc[I]), ...);
+#pragma GCC unroll 6
+    for (int i = 0; i < R; ++i) multiply_row(a + i * kKr, b0, b1, acc[i]);
   }
-  (store_row(acc[I], c + I * ldc), ...);
+#pragma GCC unroll 6
+  for (int i = 0; i < R; ++i) store_row(acc[i], c + i * ldc);
 }
+
+using TileFn = void(int64_t k, const int16_t* a, const int8_t* b, const int32_t* row_init, int32_t* c, int64_t ldc);
+constexpr TileFn* kTiles[kMr] = {tile<1>, tile<2>, tile<3>, tile<4>, tile<5>, tile<6>};
 
 }  // namespace
 
-void gemm(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
+void gemm(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
           int64_t ldc) noexcept {
-  tile(AllRows{}, k, static_cast<const int16_t*>(a_panel), static_cast<const int8_t*>(b_panel), row_init, c, ldc);
+  kTiles[rows - 1](k, static_cast<const int16_t*>(a_panel), static_cast<const int8_t*>(b_panel), row_init, c, ldc);
 }
 
 }  // namespace a8w8::avx2

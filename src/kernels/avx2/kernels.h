@@ -8,9 +8,9 @@
 namespace a8w8::avx2 {
 
 inline constexpr int kMr = 6, kNr = 16, kKr = 2;  // the register tile, see gemm.cpp
-inline constexpr int kDotMaxM = 4;
+inline constexpr int kDotMaxM = 24, kDotKr = 16;
 
-PackAFn pack_a;
+PackAFn pack_a, pack_dot_a;
 PackBFn pack_b;
 GemmFn gemm;
 DotFn dot;

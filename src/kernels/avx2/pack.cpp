@@ -1,4 +1,5 @@
-// Packing for the AVX2 tile: a as pairs of int16, six rows a step; b as pairs of int8, sixteen columns a step.
+// Packing for the AVX2 tile, the usual blocks: a as pairs of int16, b as pairs of int8; and rows of a for the dot
+// kernel.
 #include <immintrin.h>
 
 #include <cstring>
@@ -12,7 +13,6 @@ static_assert(kMr == 6 && kNr == 16 && kKr == 2);
 
 __m128i load8(const int8_t* x) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x)); }
 __m128i load16(const int8_t* x) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(x)); }
-void store8(void* out, __m128i v) { _mm_storel_epi64(static_cast<__m128i*>(out), v); }
 void store16(void* out, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(out), v); }
 
 // The first `count` <= 16 bytes, then zeros.
@@ -26,27 +26,25 @@ __m128i load_tail(const int8_t* x, int64_t count) {
 void pack_a_pairs(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t p0, int64_t k,
                   int16_t* out) {
   for (int64_t p = p0; p < k; p += kKr) {
-    for (int64_t i = 0; i < kMr; ++i, out += kKr) {
+    for (int64_t i = 0; i < rows; ++i, out += kKr) {
       const int8_t* x = a + i * row_stride + p * k_stride;
-      out[0] = i < rows ? x[0] : int16_t{0};
-      out[1] = i < rows && p + 1 < k ? x[k_stride] : int16_t{0};
+      out[0] = x[0];
+      out[1] = p + 1 < k ? x[k_stride] : int16_t{0};
     }
   }
 }
 
-// Eight k of six rows, each a vector of four pairs: the transpose is four groups of six pairs, 24 bytes each.
-void store_a_block(const __m128i (&row)[kMr], int16_t* out) {
+// Eight k of up to six rows, each a vector of four pairs: the transpose is four groups of `rows` pairs, of which `mask`
+// has the bits.
+void store_a_block(const __m128i (&row)[kMr], int64_t rows, __m256i mask, int16_t* out) {
   const __m128i lo01 = _mm_unpacklo_epi32(row[0], row[1]), hi01 = _mm_unpackhi_epi32(row[0], row[1]);
   const __m128i lo23 = _mm_unpacklo_epi32(row[2], row[3]), hi23 = _mm_unpackhi_epi32(row[2], row[3]);
   const __m128i lo45 = _mm_unpacklo_epi32(row[4], row[5]), hi45 = _mm_unpackhi_epi32(row[4], row[5]);
-  store16(out, _mm_unpacklo_epi64(lo01, lo23));
-  store8(out + 8, lo45);
-  store16(out + 12, _mm_unpackhi_epi64(lo01, lo23));
-  store8(out + 20, _mm_unpackhi_epi64(lo45, lo45));
-  store16(out + 24, _mm_unpacklo_epi64(hi01, hi23));
-  store8(out + 32, hi45);
-  store16(out + 36, _mm_unpackhi_epi64(hi01, hi23));
-  store8(out + 44, _mm_unpackhi_epi64(hi45, hi45));
+  const __m256i group[4] = {_mm256_set_m128i(lo45, _mm_unpacklo_epi64(lo01, lo23)),
+                            _mm256_set_m128i(_mm_unpackhi_epi64(lo45, lo45), _mm_unpackhi_epi64(lo01, lo23)),
+                            _mm256_set_m128i(hi45, _mm_unpacklo_epi64(hi01, hi23)),
+                            _mm256_set_m128i(_mm_unpackhi_epi64(hi45, hi45), _mm_unpackhi_epi64(hi01, hi23))};
+  for (int g = 0; g < 4; ++g) _mm256_maskstore_epi32(reinterpret_cast<int32_t*>(out) + g * rows, mask, group[g]);
 }
 
 // b(p .. p+15, j) for the sixteen columns, contiguous along k, to eight groups of sixteen pairs: an 8 x 8 transpose of
@@ -106,19 +104,41 @@ void pack_b_along_n(const int8_t* b, int64_t k_stride, int64_t k, int64_t cols, 
 
 void pack_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
             int32_t* row_init) noexcept {
-  for (int i = 0; i < kMr; ++i) row_init[i] = 0;
+  for (int64_t i = 0; i < rows; ++i) row_init[i] = 0;
   int16_t* out = static_cast<int16_t*>(panel);
   int64_t p = 0;
   if (k_stride == 1) {
-    for (; p + 8 <= k; p += 8, out += 8 * kMr) {
+    const __m256i mask =
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(rows)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    for (; p + 8 <= k; p += 8, out += 8 * rows) {
       __m128i row[kMr];
       for (int64_t i = 0; i < kMr; ++i) {
         row[i] = i < rows ? _mm_cvtepi8_epi16(load8(a + i * row_stride + p)) : _mm_setzero_si128();
       }
-      store_a_block(row, out);
+      store_a_block(row, rows, mask, out);
     }
   }
   pack_a_pairs(a, row_stride, k_stride, rows, p, k, out);
+}
+
+// Blocks of sixteen k as int16, one row after the other.
+void pack_dot_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
+                int32_t* row_init) noexcept {
+  int16_t* out = static_cast<int16_t*>(panel);
+  for (int64_t i = 0; i < rows; ++i) row_init[i] = 0;
+  for (int64_t p = 0; p < k; p += kDotKr) {
+    for (int64_t i = 0; i < rows; ++i, out += kDotKr) {
+      const int8_t* x = a + i * row_stride + p * k_stride;
+      const int64_t count = k - p < kDotKr ? k - p : kDotKr;
+      alignas(16) int8_t bytes[kDotKr] = {};
+      if (k_stride == 1 && count == kDotKr) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_cvtepi8_epi16(load16(x)));
+        continue;
+      }
+      for (int64_t q = 0; q < count; ++q) bytes[q] = x[q * k_stride];
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_cvtepi8_epi16(load16(bytes)));
+    }
+  }
 }
 
 void pack_b(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols, void* panel) noexcept {

@@ -15,62 +15,56 @@
 namespace a8w8::avx512_vnni {
 namespace {
 
-// Loops over rows and vectors are written as folds, so that every index is a constant and the accumulators stay in
-// registers.
-template <int... I>
-struct Indices {};
-using Rows = Indices<0, 1, 2, 3, 4, 5>;
-using Vectors = Indices<0, 1, 2, 3>;
 constexpr int kVectors = 4, kLanes = 16;
 static_assert(kMr == 6 && kNr == kVectors * kLanes && kKr == 4);
+constexpr int64_t kAhead = 2048;  // bytes of b that are asked for before they are needed
 
-template <int... V>
-[[gnu::always_inline]] inline void fill_row(Indices<V...>, int32_t value, __m512i (&acc)[kVectors]) {
-  ((acc[V] = _mm512_set1_epi32(value)), ...);
-}
-
-template <int... V>
-[[gnu::always_inline]] inline void load_row(Indices<V...>, const void* x, __m512i (&row)[kVectors]) {
-  ((row[V] = _mm512_loadu_si512(static_cast<const int8_t*>(x) + 64 * V)), ...);
-}
-
-template <int... V>
-[[gnu::always_inline]] inline void store_row(Indices<V...>, const __m512i (&acc)[kVectors], int32_t* c) {
-  (_mm512_storeu_si512(c + kLanes * V, acc[V]), ...);
-}
-
-template <int... V>
-[[gnu::always_inline]] inline void multiply_row(Indices<V...>, const int8_t* a, const __m512i (&b)[kVectors],
-                                                __m512i (&acc)[kVectors]) {
-  int32_t four;
-  std::memcpy(&four, a, sizeof four);
-  const __m512i a4 = _mm512_set1_epi32(four);
-  ((acc[V] = _mm512_dpbusd_epi32(acc[V], b[V], a4)), ...);
-}
-
-template <int... I>
-[[gnu::always_inline]] inline void tile(Indices<I...>, int64_t k, const int8_t* a, const int8_t* b,
-                                        const int32_t* row_init, int32_t* c, int64_t ldc) {
-  constexpr Vectors vectors;
-  __m512i acc[kMr][kVectors];
-  if (row_init) {
-    (fill_row(vectors, row_init[I], acc[I]), ...);
-  } else {
-    (load_row(vectors, c + I * ldc, acc[I]), ...);
+// All loops over rows and vectors are unrolled, so that every index is a constant and the accumulators stay in
+// registers.
+template <int R>
+[[gnu::always_inline]] inline void step(const int8_t* a, const int8_t* b, __m512i (&acc)[R][kVectors]) {
+  __m512i b4[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    b4[v] = _mm512_loadu_si512(b + 64 * v);
+    _mm_prefetch(reinterpret_cast<const char*>(b + 64 * v + kAhead), _MM_HINT_T0);
   }
-  for (int64_t p = 0; p < k; p += kKr, a += kMr * kKr, b += kNr * kKr) {
-    __m512i b4[kVectors];
-    load_row(vectors, b, b4);
-    (multiply_row(vectors, a + I * kKr, b4, acc[I]), ...);
+#pragma GCC unroll 6
+  for (int i = 0; i < R; ++i) {
+    int32_t four;
+    std::memcpy(&four, a + i * kKr, sizeof four);
+    const __m512i a4 = _mm512_set1_epi32(four);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) acc[i][v] = _mm512_dpbusd_epi32(acc[i][v], b4[v], a4);
   }
-  (store_row(vectors, acc[I], c + I * ldc), ...);
 }
+
+template <int R>
+void tile(int64_t k, const int8_t* a, const int8_t* b, const int32_t* row_init, int32_t* c, int64_t ldc) {
+  __m512i acc[R][kVectors];
+#pragma GCC unroll 6
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      acc[i][v] = row_init ? _mm512_set1_epi32(row_init[i]) : _mm512_loadu_si512(c + i * ldc + kLanes * v);
+    }
+  }
+  for (int64_t p = 0; p < k; p += kKr, a += R * kKr, b += kNr * kKr) step<R>(a, b, acc);
+#pragma GCC unroll 6
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) _mm512_storeu_si512(c + i * ldc + kLanes * v, acc[i][v]);
+  }
+}
+
+using TileFn = void(int64_t k, const int8_t* a, const int8_t* b, const int32_t* row_init, int32_t* c, int64_t ldc);
+constexpr TileFn* kTiles[kMr] = {tile<1>, tile<2>, tile<3>, tile<4>, tile<5>, tile<6>};
 
 }  // namespace
 
-void gemm(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
+void gemm(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
           int64_t ldc) noexcept {
-  tile(Rows{}, k, static_cast<const int8_t*>(a_panel), static_cast<const int8_t*>(b_panel), row_init, c, ldc);
+  kTiles[rows - 1](k, static_cast<const int8_t*>(a_panel), static_cast<const int8_t*>(b_panel), row_init, c, ldc);
 }
 
 }  // namespace a8w8::avx512_vnni

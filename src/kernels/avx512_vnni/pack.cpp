@@ -1,5 +1,5 @@
-// Packing for the AVX512-VNNI tile: fours of bytes, six rows of a or sixty-four columns of b a step; b as s8 + 128,
-// what that adds undone by row_init (see [s8s8-compensation] in kernels/gemm_kernel.h).
+// Packing for the AVX512-VNNI kernels, the usual blocks: fours of k for the tile, 64 k for the dot kernel; b as s8 +
+// 128, what that adds undone by row_init (see [s8s8-compensation] in kernels/gemm_kernel.h).
 #include <immintrin.h>
 
 #include "kernels/avx512_vnni/kernels.h"
@@ -14,41 +14,54 @@ constexpr int kGroup = 16;  // columns of b in one register of fours
 __mmask64 first_of_64(int64_t count) { return count < 64 ? (uint64_t{1} << count) - 1 : ~uint64_t{0}; }
 __mmask16 first_of_16(int64_t count) { return static_cast<__mmask16>(count < 16 ? (1u << count) - 1 : 0xffffu); }
 
-void store8(int8_t* out, __m128i v) { _mm_storel_epi64(reinterpret_cast<__m128i*>(out), v); }
 void store16(int8_t* out, __m128i v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), v); }
 
-// Sixteen k of six rows, each a vector of four fours: the transpose is four groups of six fours, 24 bytes each. Only
-// the first `groups` are written, for the panel may end there.
-void store_a_block(const __m128i (&row)[kMr], int64_t groups, int8_t* out) {
+// Sixteen k of up to six rows, each a vector of four fours: the transpose is four groups of `rows` fours. Only the
+// first `groups` are written, for the panel may end there.
+void store_a_block(const __m128i (&row)[kMr], int64_t rows, int64_t groups, int8_t* out) {
   const __m128i lo01 = _mm_unpacklo_epi32(row[0], row[1]), hi01 = _mm_unpackhi_epi32(row[0], row[1]);
   const __m128i lo23 = _mm_unpacklo_epi32(row[2], row[3]), hi23 = _mm_unpackhi_epi32(row[2], row[3]);
   const __m128i lo45 = _mm_unpacklo_epi32(row[4], row[5]), hi45 = _mm_unpackhi_epi32(row[4], row[5]);
-  const __m128i first[4] = {_mm_unpacklo_epi64(lo01, lo23), _mm_unpackhi_epi64(lo01, lo23),
-                            _mm_unpacklo_epi64(hi01, hi23), _mm_unpackhi_epi64(hi01, hi23)};
-  const __m128i last[4] = {lo45, _mm_unpackhi_epi64(lo45, lo45), hi45, _mm_unpackhi_epi64(hi45, hi45)};
-  for (int64_t g = 0; g < groups; ++g, out += kMr * kKr) {
-    store16(out, first[g]);
-    store8(out + 16, last[g]);
-  }
+  const __m256i group[4] = {_mm256_set_m128i(lo45, _mm_unpacklo_epi64(lo01, lo23)),
+                            _mm256_set_m128i(_mm_unpackhi_epi64(lo45, lo45), _mm_unpackhi_epi64(lo01, lo23)),
+                            _mm256_set_m128i(hi45, _mm_unpacklo_epi64(hi01, hi23)),
+                            _mm256_set_m128i(_mm_unpackhi_epi64(hi45, hi45), _mm_unpackhi_epi64(hi01, hi23))};
+  const __mmask8 mask = static_cast<__mmask8>((1u << rows) - 1);
+  for (int64_t g = 0; g < groups; ++g) _mm256_mask_storeu_epi32(out + g * rows * kKr, mask, group[g]);
 }
 
 void pack_a_along_k(const int8_t* a, int64_t row_stride, int64_t rows, int64_t k, int8_t* out, int32_t* row_init) {
   const __m128i ones = _mm_set1_epi8(1);
-  __m128i sum[kMr];
-  for (int i = 0; i < kMr; ++i) sum[i] = _mm_setzero_si128();
-  for (int64_t p = 0; p < k; p += 16, out += 16 * kMr) {
+  __m128i sum[kMr], row[kMr];
+  for (int i = 0; i < kMr; ++i) sum[i] = row[i] = _mm_setzero_si128();
+  for (int64_t p = 0; p < k; p += 16, out += 16 * rows) {
     const __mmask16 mask = first_of_16(k - p);
-    __m128i row[kMr];
-    for (int64_t i = 0; i < kMr; ++i) {
-      row[i] = i < rows ? _mm_maskz_loadu_epi8(mask, a + i * row_stride + p) : _mm_setzero_si128();
+    for (int64_t i = 0; i < rows; ++i) {
+      row[i] = _mm_maskz_loadu_epi8(mask, a + i * row_stride + p);
       sum[i] = _mm_dpbusd_epi32(sum[i], ones, row[i]);
     }
-    store_a_block(row, k - p < 16 ? (k - p + kKr - 1) / kKr : 4, out);
+    store_a_block(row, rows, k - p < 16 ? (k - p + kKr - 1) / kKr : 4, out);
   }
-  for (int i = 0; i < kMr; ++i) {
+  for (int64_t i = 0; i < rows; ++i) {
     const __m128i halves = _mm_hadd_epi32(sum[i], sum[i]);
     const __m128i total = _mm_hadd_epi32(halves, halves);
     row_init[i] = _mm_cvtsi128_si32(_mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(total, 7)));
+  }
+}
+
+// Any strides: the usual blocks of `kr`.
+void pack_a_elements(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, int64_t kr,
+                     int8_t* out, int32_t* row_init) {
+  for (int64_t i = 0; i < rows; ++i) row_init[i] = 0;
+  for (int64_t p0 = 0; p0 < k; p0 += kr) {
+    for (int64_t i = 0; i < rows; ++i) {
+      uint32_t sum = 0;  // wraps without being undefined
+      for (int64_t p = p0; p < p0 + kr; ++p) {
+        *out = p < k ? a[i * row_stride + p * k_stride] : int8_t{0};
+        sum += static_cast<uint32_t>(*out++);
+      }
+      row_init[i] = static_cast<int32_t>(static_cast<uint32_t>(row_init[i]) - 128 * sum);
+    }
   }
 }
 
@@ -127,16 +140,27 @@ void pack_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows,
             int32_t* row_init) noexcept {
   int8_t* out = static_cast<int8_t*>(panel);
   if (k_stride == 1) return pack_a_along_k(a, row_stride, rows, k, out, row_init);
-  uint32_t sum[kMr] = {};  // wraps without being undefined
-  for (int64_t p0 = 0; p0 < k; p0 += kKr) {
-    for (int64_t i = 0; i < kMr; ++i) {
-      for (int64_t p = p0; p < p0 + kKr; ++p) {
-        *out = i < rows && p < k ? a[i * row_stride + p * k_stride] : int8_t{0};
-        sum[i] += static_cast<uint32_t>(*out++);
-      }
+  pack_a_elements(a, row_stride, k_stride, rows, k, kKr, out, row_init);
+}
+
+// Blocks of 64 k, one row after the other.
+void pack_dot_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
+                int32_t* row_init) noexcept {
+  int8_t* out = static_cast<int8_t*>(panel);
+  if (k_stride != 1) return pack_a_elements(a, row_stride, k_stride, rows, k, kDotKr, out, row_init);
+  const __m512i ones = _mm512_set1_epi8(1);
+  for (int64_t i = 0; i < rows; ++i) {
+    __m512i sum = _mm512_setzero_si512();
+    for (int64_t p = 0; p < k; p += kDotKr) {
+      const __m512i x = _mm512_maskz_loadu_epi8(first_of_64(k - p), a + i * row_stride + p);
+      _mm512_storeu_si512(out + p * rows + i * kDotKr, x);
+      sum = _mm512_dpbusd_epi32(sum, ones, x);
     }
+    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    const __m128i two = _mm_hadd_epi32(four, four), total = _mm_hadd_epi32(two, two);
+    row_init[i] = _mm_cvtsi128_si32(_mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(total, 7)));
   }
-  for (int i = 0; i < kMr; ++i) row_init[i] = static_cast<int32_t>(0 - 128 * sum[i]);
 }
 
 void pack_b(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols, void* panel) noexcept {

@@ -6,22 +6,22 @@
 
 namespace a8w8::scalar {
 
-void gemm(int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
+void gemm(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
           int64_t ldc) noexcept {
   const int8_t* a = static_cast<const int8_t*>(a_panel);
   const int8_t* b = static_cast<const int8_t*>(b_panel);
   uint32_t acc[kMr][kNr];
-  for (int i = 0; i < kMr; ++i) {
+  for (int64_t i = 0; i < rows; ++i) {
     for (int j = 0; j < kNr; ++j) acc[i][j] = static_cast<uint32_t>(row_init ? row_init[i] : c[i * ldc + j]);
   }
-  for (int64_t p = 0; p < k; p += kKr, a += kMr * kKr, b += kNr * kKr) {
-    for (int i = 0; i < kMr; ++i) {
+  for (int64_t p = 0; p < k; p += kKr, a += rows * kKr, b += kNr * kKr) {
+    for (int64_t i = 0; i < rows; ++i) {
       for (int j = 0; j < kNr; ++j) {
         for (int q = 0; q < kKr; ++q) acc[i][j] += static_cast<uint32_t>(a[i * kKr + q] * b[j * kKr + q]);
       }
     }
   }
-  for (int i = 0; i < kMr; ++i) {
+  for (int64_t i = 0; i < rows; ++i) {
     for (int j = 0; j < kNr; ++j) c[i * ldc + j] = static_cast<int32_t>(acc[i][j]);
   }
 }

@@ -8,7 +8,7 @@
 namespace a8w8::scalar {
 
 inline constexpr int kMr = 4, kNr = 8, kKr = 4;  // the register tile, see gemm.cpp
-inline constexpr int kDotMaxM = 4;
+inline constexpr int kDotMaxM = 8;
 
 PackAFn pack_a;
 PackBFn pack_b;

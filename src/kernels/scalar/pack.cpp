@@ -1,4 +1,4 @@
-// Packing for the scalar kernel: any strides, no fast path.
+// Packing for the scalar kernels: the usual blocks, any strides, no fast path.
 #include "kernels/scalar/kernels.h"
 
 namespace a8w8::scalar {
@@ -21,8 +21,8 @@ void pack(const int8_t* x, int64_t line_stride, int64_t k_stride, int64_t lines,
 
 void pack_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
             int32_t* row_init) noexcept {
-  pack(a, row_stride, k_stride, rows, kMr, k, static_cast<int8_t*>(panel));
-  for (int i = 0; i < kMr; ++i) row_init[i] = 0;
+  pack(a, row_stride, k_stride, rows, rows, k, static_cast<int8_t*>(panel));
+  for (int64_t i = 0; i < rows; ++i) row_init[i] = 0;
 }
 
 void pack_b(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols, void* panel) noexcept {
