@@ -18,6 +18,7 @@
 #include "a8w8/linear.h"
 #include "a8w8/linear_ops.h"
 #include "a8w8/op_table.h"
+#include "a8w8/packed_weight.h"
 #include "a8w8/product.h"
 #include "a8w8/quant_matmul.h"
 #include "a8w8/quant_param.h"

@@ -46,6 +46,7 @@ Dims contiguous_strides(const Dims& sizes);
 enum class Format : uint8_t {
   kND,         // as the strides say
   kFractalNz,  // FRACTAL_NZ blocks of a row-major tensor, or of one whose transposed view this is (format.h)
+  kPacked,     // a PackedWeight's bytes, or their transposed view (packed_weight.h)
 };
 
 // Shape and dtype of a result that does not exist yet.

@@ -44,6 +44,15 @@ const Kernel& first_available(std::span<const Kernel> IsaTable::*rows, IsaSet av
 
 std::span<const IsaTable* const> isa_tables() { return kTables; }
 
+const GemmKernel* find_gemm(std::string_view name) {
+  for (const IsaTable* table : kTables) {
+    for (const GemmKernel& kernel : table->gemm) {
+      if (kernel.name == name) return &kernel;
+    }
+  }
+  return nullptr;
+}
+
 const GemmKernel& select_gemm(IsaSet available) { return first_available(&IsaTable::gemm, available); }
 const DotKernel& select_dot(IsaSet available) { return first_available(&IsaTable::dot, available); }
 const EpilogueKernel& select_epilogue(IsaSet available) { return first_available(&IsaTable::epilogue, available); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "kernels/epilogue_kernel.h"
 #include "kernels/gemm_kernel.h"
@@ -21,6 +22,9 @@ struct IsaTable {
 
 // The compiled tables, best first, scalar last; never empty.
 std::span<const IsaTable* const> isa_tables();
+
+// The row of this name, or null.
+const GemmKernel* find_gemm(std::string_view name);
 
 // The first row, best first, whose needs are available. `available` must contain Isa::kScalar.
 const GemmKernel& select_gemm(IsaSet available);

@@ -5,6 +5,7 @@
 
 #include "a8w8/context.h"
 #include "ops/execute.h"
+#include "ops/lower_matrices.h"
 #include "quant/quantize_rows.h"
 #include "runtime/scratch_layout.h"
 #include "spec/linear_rules.h"
@@ -15,11 +16,11 @@ namespace a8w8 {
 namespace {
 
 // x (..., k) as int8 rows, times weight (n, k).
-GemmProblem lower_problem(const ConstTensorView& x, const ConstTensorView& weight) {
+GemmProblem lower_problem(const ConstTensorView& x, const ConstTensorView& weight, const StoredWeight& stored) {
   GemmProblem p;
   p.n = weight.sizes[0], p.k = weight.sizes[1], p.m = x.numel() / p.k;
   p.a_row_stride = p.k, p.a_k_stride = 1;
-  p.b = static_cast<const int8_t*>(weight.data), p.b_n_stride = weight.strides[0], p.b_k_stride = weight.strides[1];
+  lower_weight(weight.transposed(), stored, p);
   return p;
 }
 
@@ -27,9 +28,14 @@ GemmProblem lower_problem(const ConstTensorView& x, const ConstTensorView& weigh
 // x_q, scale and, where it has them, row_scale or a bias.
 class LinearCall {
  public:
+  LinearCall(const LinearCall&) = delete;  // the problem refers to the weight
+  LinearCall& operator=(const LinearCall&) = delete;
   LinearCall(const ConstTensorView& x, const ConstTensorView& weight, const TensorView& out, ExecutionContext& ctx)
-      : x_(x), ctx_(ctx), problem_(lower_problem(x, weight)) {
-    plan_ = make_plan(problem_, choose_kernels(ctx.isas()), ctx.num_threads(), cache_sizes());
+      : x_(x),
+        ctx_(ctx),
+        weight_(stored_weight(weight.transposed(), false, false)),
+        problem_(lower_problem(x, weight, weight_)) {
+    plan_ = make_plan(problem_, kernels_for(weight_, ctx.isas()), ctx.num_threads(), cache_sizes());
     const int64_t m = problem_.m, n = problem_.n;
     const int64_t copied_bytes = has_dense_rows(x) ? 0 : x.numel() * static_cast<int64_t>(dtype_size(x.dtype));
     ScratchLayout layout;
@@ -60,6 +66,7 @@ class LinearCall {
  private:
   ConstTensorView x_;
   ExecutionContext& ctx_;
+  StoredWeight weight_;
   GemmProblem problem_;
   Plan plan_;
   std::byte* run_scratch_ = nullptr;

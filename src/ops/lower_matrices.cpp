@@ -1,6 +1,7 @@
 #include "ops/lower_matrices.h"
 
 #include "format/int4.h"
+#include "ops/packed_operand.h"
 #include "spec/quant_matmul_rules.h"
 #include "tensor/read.h"
 
@@ -51,19 +52,42 @@ void fold_batch_into_rows(GemmProblem& p) {
 }  // namespace
 
 StoredWeight stored_weight(const QuantMatmulArgs& args) {
-  const bool nz = args.x2.format == Format::kFractalNz, int4 = is_int4(args);
+  return stored_weight(args.x2, is_int4(args), is_int4(args) && int4_along_k(args));
+}
+
+StoredWeight stored_weight(const ConstTensorView& x2, bool int4, bool int4_along_k) {
+  const bool nz = x2.format == Format::kFractalNz, packed = x2.format == Format::kPacked;
   StoredWeight weight;
-  weight.plain = !nz && !int4;
-  if (weight.plain) return weight;
+  weight.plain = !nz && !int4 && !packed;
   WeightLayout& layout = weight.layout;
-  layout.int4 = int4, layout.nz = nz;
-  layout.transposed = int4 ? int4_along_k(args) : nz && is_transposed_nz(args.x2);
+  layout.int4 = int4;
+  if (packed) weight.packed = static_cast<const PackedHeader*>(x2.data);
+  if (weight.plain || packed) return weight;
+  layout.nz = nz;
+  layout.transposed = int4 ? int4_along_k : nz && is_transposed_nz(x2);
   // The matrix as it is stored: words lie along its columns.
-  const ConstTensorView stored = layout.transposed ? args.x2.transposed() : args.x2;
+  const ConstTensorView stored = layout.transposed ? x2.transposed() : x2;
   layout.row_stride = stored.strides[-2], layout.col_stride = stored.strides[-1];
   layout.blocks = {stored.sizes[-2], stored.sizes[-1], int4 ? kNzInt4Words : kNzInt8Cols};
-  weight.bytes_per_matrix = layout.blocks.elements() * static_cast<int64_t>(dtype_size(args.x2.dtype));
+  weight.bytes_per_matrix = layout.blocks.elements() * static_cast<int64_t>(dtype_size(x2.dtype));
   return weight;
+}
+
+void lower_weight(const ConstTensorView& x2, const StoredWeight& weight, GemmProblem& p) {
+  if (weight.packed) {
+    check_packed_sizes(*weight.packed, p.n, p.k);
+    p.b_panels = static_cast<const std::byte*>(x2.data) + sizeof(PackedHeader);
+    return;
+  }
+  p.b = static_cast<const int8_t*>(x2.data);
+  p.b_k_stride = x2.strides[-2], p.b_n_stride = x2.strides[-1];
+  if (!weight.plain) p.b_layout = &weight.layout;
+}
+
+KernelChoice kernels_for(const StoredWeight& weight, IsaSet isas) {
+  KernelChoice kernels = choose_kernels(isas);
+  if (weight.packed) kernels.gemm = &packed_kernel(*weight.packed, isas);
+  return kernels;
 }
 
 int64_t unpacked_x1_bytes(const QuantMatmulArgs& args) { return is_int4(args) ? args.x1.numel() * kInt4PerWord : 0; }
@@ -90,9 +114,7 @@ GemmProblem lower_matrices(const QuantMatmulArgs& args, const ConstTensorView& x
   GemmProblem p;
   p.m = sizes.m, p.n = sizes.n, p.k = sizes.k;
   p.a = static_cast<const int8_t*>(x1.data), p.a_row_stride = x1.strides[-2], p.a_k_stride = x1.strides[-1];
-  p.b = static_cast<const int8_t*>(args.x2.data);
-  p.b_k_stride = args.x2.strides[-2], p.b_n_stride = args.x2.strides[-1];
-  if (!weight.plain) p.b_layout = &weight.layout;
+  lower_weight(args.x2, weight, p);
   lower_batch(args, x1, weight, out, p);
   const bool one_bias = !args.bias || args.bias->numel() == p.n;
   if (one_bias) fold_batch_into_rows(p);

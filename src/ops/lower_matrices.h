@@ -3,17 +3,27 @@
 
 #include "a8w8/quant_matmul.h"
 #include "format/weight_layout.h"
+#include "matmul/packed_panels.h"
+#include "matmul/plan.h"
 #include "matmul/problem.h"
 
 namespace a8w8 {
 
-// How x2 lies, if not as int8 with strides. `bytes_per_matrix` is what one matrix of a batch takes.
+// How x2 lies, if not as int8 with strides: in a layout of its own, `bytes_per_matrix` being what one matrix of a batch
+// takes; or packed, by `packed`.
 struct StoredWeight {
   bool plain = true;
   WeightLayout layout;
   int64_t bytes_per_matrix = 0;
+  const PackedHeader* packed = nullptr;
 };
 StoredWeight stored_weight(const QuantMatmulArgs& args);
+StoredWeight stored_weight(const ConstTensorView& x2, bool int4, bool int4_along_k);
+
+// b of the problem, whose sizes are there already, is x2. `weight` must outlive the problem.
+void lower_weight(const ConstTensorView& x2, const StoredWeight& weight, GemmProblem& problem);
+// The best kernels, or the one that the weight is packed for. Throws Error if `isas` does not allow that.
+KernelChoice kernels_for(const StoredWeight& weight, IsaSet isas);
 
 // x1 as int8 (..., m, k): itself, or dense at `to` (null while only its shape is asked for), where unpack_x1 puts it.
 ConstTensorView int8_x1(const QuantMatmulArgs& args, void* to = nullptr);

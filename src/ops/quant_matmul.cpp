@@ -52,7 +52,7 @@ void run_per_group(const QuantMatmulArgs& args, const TensorView& out, Execution
 void run_per_channel(const QuantMatmulArgs& args, const TensorView& out, ExecutionContext& ctx) {
   const StoredWeight weight = stored_weight(args);
   GemmProblem problem = lower_matrices(args, int8_x1(args), weight, out.sizes);
-  const Plan plan = make_plan(problem, choose_kernels(ctx.isas()), ctx.num_threads(), cache_sizes());
+  const Plan plan = make_plan(problem, kernels_for(weight, ctx.isas()), ctx.num_threads(), cache_sizes());
 
   ScratchLayout layout;
   const EpilogueOperands operands(args, problem.n, problem.m, layout);

@@ -11,6 +11,9 @@ Status check_x_and_weight(const char* op, const ConstTensorView& x, const ConstT
   if (weight.rank() != 2 || weight.numel() == 0) {
     return invalid(op, ": weight has shape ", weight.sizes.str(), ", but must be (n, k) and not empty");
   }
+  if (weight.format == Format::kPacked && !weight.is_contiguous())
+    return invalid(op,
+                   ": weight is the transposed view of a packed weight, but must be the packed weight (n, k) itself");
   if (x.rank() < 1 || x.sizes[-1] != weight.sizes[1]) {
     return invalid(op, ": x has shape ", x.sizes.str(), ", but for weight (n, k) = ", weight.sizes.str(),
                    " it must be (..., k)");

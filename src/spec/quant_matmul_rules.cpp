@@ -25,15 +25,20 @@ Status check_matrix(const char* operand, const ConstTensorView& x) {
   return fine();
 }
 
-// Only x2 may be in blocks, and then whole: as they were laid out, or seen transposed.
+// Only x2 may be in blocks, and then whole: as they were laid out, or seen transposed; or packed, and seen transposed.
 Status check_formats(const QuantMatmulArgs& args) {
-  const auto is_nz = [](const auto& view) { return view.format == Format::kFractalNz; };
-  const auto optional_is_nz = [&](const auto& view) { return view && is_nz(*view); };
-  if (is_nz(args.x1) || is_nz(args.scale) || optional_is_nz(args.offset) || optional_is_nz(args.pertoken_scale) ||
-      optional_is_nz(args.bias)) {
-    return invalid(kOp, ": an operand other than x2 is in FRACTAL_NZ, but only x2 may be");
+  const auto is_nd = [](const auto& view) { return view.format == Format::kND; };
+  const auto optional_is_nd = [&](const auto& view) { return !view || is_nd(*view); };
+  if (!is_nd(args.x1) || !is_nd(args.scale) || !optional_is_nd(args.offset) || !optional_is_nd(args.pertoken_scale) ||
+      !optional_is_nd(args.bias)) {
+    return invalid(kOp, ": an operand other than x2 is in FRACTAL_NZ or packed, but only x2 may be");
   }
-  if (!is_nz(args.x2)) return fine();
+  if (is_nd(args.x2)) return fine();
+  if (args.x2.format == Format::kPacked) {
+    if (is_per_group(args)) return invalid(kOp, ": x2 is a packed weight, but with groups it must be a plain one");
+    if (args.x2.rank() == 2 && args.x2.transposed().is_contiguous()) return fine();
+    return invalid(kOp, ": x2 is a packed weight (n, k), so it must be its transposed view (k, n)");
+  }
   if (args.x2.is_contiguous() || args.x2.transposed().is_contiguous()) return fine();
   return invalid(kOp, ": x2 is in FRACTAL_NZ with strides ", args.x2.strides.str(), " for shape ", args.x2.sizes.str(),
                  ", but must be a whole tensor, or one with its last two dimensions exchanged");

@@ -1,0 +1,115 @@
+#include "a8w8/packed_weight.h"
+
+#include <cstring>
+#include <new>
+
+#include "a8w8/context.h"
+#include "a8w8/status.h"
+#include "base/str_cat.h"
+#include "kernels/registry.h"
+#include "matmul/packed_panels.h"
+#include "ops/lower_matrices.h"
+#include "ops/packed_operand.h"
+#include "runtime/huge_pages.h"
+#include "spec/rules.h"
+
+namespace a8w8 {
+namespace {
+
+constexpr const char* kOp = "PackedWeight";
+
+template <class... Parts>
+[[noreturn]] void refuse(const Parts&... parts) {
+  throw Error(ErrorCode::kInvalidArgument, str_cat(kOp, ": ", parts...));
+}
+
+struct Source {
+  StoredWeight weight;
+  GemmProblem problem;
+};
+
+// What pack() reads, or an Error.
+void check_source(const ConstTensorView& weight) {
+  if (weight.dtype != DType::kI8 && weight.dtype != DType::kI32)
+    refuse("weight is ", dtype_name(weight.dtype), ", but must be int8, or int32 with eight int4 a word");
+  if (weight.rank() != 2 || weight.numel() == 0) {
+    refuse("weight has shape ", weight.sizes.str(), ", but must be ",
+           weight.dtype == DType::kI8 ? "(n, k)" : "(n, k / 8)", " and not empty");
+  }
+  if (weight.format == Format::kPacked) refuse("weight is packed already");
+  throw_if_error(check_readable(kOp, {{"weight", weight}}));
+}
+
+// The problem refers to the weight: they stay in one place.
+void lower_source(const ConstTensorView& weight, Source& source) {
+  check_source(weight);
+  const bool int4 = weight.dtype == DType::kI32;
+  source.weight = stored_weight(weight.transposed(), int4, int4);
+  source.problem.n = weight.sizes[0], source.problem.k = weight.sizes[1] * (int4 ? kInt4PerWord : 1);
+  lower_weight(weight.transposed(), source.weight, source.problem);
+}
+
+PackedHeader header_for(const Source& source, const ExecutionContext& ctx) {
+  return packed_header(select_gemm(ctx.isas()), source.problem.n, source.problem.k, source.weight.layout.int4);
+}
+
+void write_packed(const Source& source, const PackedHeader& header, std::byte* to, ExecutionContext& ctx) {
+  advise_huge_pages(to, header.bytes);
+  std::memcpy(to, &header, sizeof header);
+  pack_panels(source.problem, select_gemm(ctx.isas()), to + sizeof header, ctx);
+}
+
+}  // namespace
+
+PackedWeight PackedWeight::pack(const ConstTensorView& weight, ExecutionContext& ctx) {
+  Source source;
+  lower_source(weight, source);
+  const PackedHeader header = header_for(source, ctx);
+  PackedWeight packed;
+  if (header.bytes >= 2 * kHugePage) {  // large pages start at multiples of their size
+    packed.bytes_ = {new (std::align_val_t{kHugePage}) std::byte[header.bytes],
+                     [](std::byte* p) { ::operator delete[](p, std::align_val_t{kHugePage}); }};
+  } else {
+    packed.bytes_ = {new (std::align_val_t{64}) std::byte[header.bytes],
+                     [](std::byte* p) { ::operator delete[](p, std::align_val_t{64}); }};
+  }
+  packed.size_ = header.bytes;
+  write_packed(source, header, packed.bytes_.get(), ctx);
+  return packed;
+}
+
+size_t PackedWeight::packed_bytes(const ConstTensorView& weight, const ExecutionContext& ctx) {
+  Source source;
+  lower_source(weight, source);
+  return header_for(source, ctx).bytes;
+}
+
+void PackedWeight::pack_into(const ConstTensorView& weight, std::span<std::byte> to, ExecutionContext& ctx) {
+  Source source;
+  lower_source(weight, source);
+  const PackedHeader header = header_for(source, ctx);
+  if (to.size() < header.bytes)
+    refuse("the memory to pack into has ", to.size(), " bytes, but must have ", header.bytes);
+  if (reinterpret_cast<uintptr_t>(to.data()) % 64 != 0) refuse("the memory to pack into must be 64-byte aligned");
+  write_packed(source, header, to.data(), ctx);
+}
+
+ConstTensorView PackedWeight::view_of(std::span<const std::byte> bytes) {
+  const PackedHeader& h = checked_header(bytes.data(), bytes.size());
+  ConstTensorView view(bytes.data(), h.int4 ? DType::kI32 : DType::kI8, {h.n, h.int4 ? h.k / kInt4PerWord : h.k});
+  view.format = Format::kPacked;
+  return view;
+}
+
+int64_t PackedWeight::n() const { return checked_header(bytes_.get(), size_).n; }
+int64_t PackedWeight::k() const { return checked_header(bytes_.get(), size_).k; }
+const char* PackedWeight::kernel() const { return checked_header(bytes_.get(), size_).kernel; }
+
+void PackedWeight::unpack(std::span<const std::byte> bytes, const TensorView& out, ExecutionContext& ctx) {
+  const PackedHeader& h = checked_header(bytes.data(), bytes.size());
+  throw_if_error(check_output(kOp, "out", out, {DType::kI8, {h.n, h.k}}));
+  const GemmKernel& kernel = packed_kernel(h, ctx.isas());
+  unpack_panels(kernel, h.n, h.k, bytes.data() + sizeof h, static_cast<int8_t*>(out.data), ctx);
+}
+
+}  // namespace a8w8
