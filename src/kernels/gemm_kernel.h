@@ -65,9 +65,10 @@ using DotFn = void(int64_t m, int64_t n, int64_t k, const void* a_panel, const i
 struct DotKernel {
   const char* name;  // dot_<types>_<max_m>_<isa>
   IsaSet needs;
-  int max_m;    // with more rows, packing b is faster
-  int kr;       // of the packed panel of a, as above
-  int a_bytes;  // likewise
+  int max_m;      // with more rows, packing b is faster
+  int k_per_row;  // and so it is where k < m * k_per_row: with little k, a sum is made soon and finished often
+  int kr;         // of the packed panel of a, as above
+  int a_bytes;    // likewise
   DotFn* run;
   PackAFn* pack_a;
 };

@@ -17,7 +17,7 @@ void for_each_panel(const GemmKernel& kernel, int64_t n, size_t bytes, Execution
   const int workers = static_cast<int>(std::min<int64_t>(panels, ctx.num_threads()));
   const size_t ranges = align_bytes(static_cast<int64_t>(task_ranges_bytes(workers)));
   std::byte* const scratch = ctx.scratch(ranges + static_cast<size_t>(workers) * bytes);
-  share_out(ctx, workers, panels, scratch, [&](int64_t panel, int64_t worker, bool) {
+  share_out(ctx, workers, panels, scratch, [&](int64_t panel, int64_t worker) {
     const int64_t col = panel * kernel.nr;
     task(panel, col, std::min<int64_t>(kernel.nr, n - col), scratch + ranges + static_cast<size_t>(worker) * bytes);
   });

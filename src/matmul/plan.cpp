@@ -75,6 +75,10 @@ void plan_panels(const GemmProblem& p, int threads, const CacheSizes& caches, Pl
   plan_scratch(p, p.b_panels ? 0 : b_panel_bytes(kernel, plan.kc), sums, plan);
 }
 
+bool suits_dot(const GemmProblem& p, const DotKernel& dot) {
+  return p.m <= dot.max_m && (p.m == 1 || p.m * dot.k_per_row <= p.k);
+}
+
 }  // namespace
 
 KernelChoice choose_kernels(IsaSet isas) { return {&select_gemm(isas), &select_dot(isas), &select_epilogue(isas)}; }
@@ -84,7 +88,7 @@ Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int thre
   static_cast<KernelChoice&>(plan) = kernels;
   plan.batches = problem.batch_count();
   const bool weight_rows_contiguous = problem.b_k_stride == 1 || problem.k == 1 || problem.b_layout != nullptr;
-  if (problem.b_panels == nullptr && problem.m <= kernels.dot->max_m && weight_rows_contiguous) {
+  if (problem.b_panels == nullptr && weight_rows_contiguous && suits_dot(problem, *kernels.dot)) {
     plan_dot(problem, threads, plan);
   } else {
     plan_panels(problem, threads, caches, plan);

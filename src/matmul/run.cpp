@@ -89,7 +89,7 @@ void pack_rows_of_a(const Plan& plan, const GemmProblem& p, const Chunk& chunk, 
                     std::byte* scratch, ExecutionContext& ctx) {
   // A panel moves mr * k bytes; below some 64 KiB in all the threads are not worth waking.
   const int workers = chunk.batches * chunk.rows * p.k < (1 << 16) ? 1 : plan.workers;
-  share_out(ctx, workers, chunk.batches * panels.count, scratch, [&](int64_t t, int64_t, bool) {
+  share_out(ctx, workers, chunk.batches * panels.count, scratch, [&](int64_t t, int64_t) {
     const int64_t matrix = t / panels.count, panel = t % panels.count;
     const int8_t* a = operands_of_batch(p, chunk.batch + matrix).a + (chunk.row + panels.begin(panel)) * p.a_row_stride;
     plan.a.pack(a, p.a_row_stride, p.a_k_stride, panels.size(panel), p.k, panels.at(matrix, panel),
@@ -101,7 +101,7 @@ void run_dot(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, cons
              ExecutionContext& ctx) {
   const RowPanels panels(plan, p, chunk, scratch);
   const int64_t blocks = ceil_div(p.n, plan.block_cols);
-  share_out(ctx, plan.workers, chunk.batches * blocks, scratch, [&](int64_t t, int64_t worker, bool) {
+  share_out(ctx, plan.workers, chunk.batches * blocks, scratch, [&](int64_t t, int64_t worker) {
     std::byte* const mine = scratch + plan.workers_at + static_cast<size_t>(worker) * plan.worker_bytes;
     const int64_t matrix = t / blocks, g = chunk.batch + matrix;
     const int64_t col = t % blocks * plan.block_cols, cols = std::min(plan.block_cols, p.n - col);
@@ -111,29 +111,6 @@ void run_dot(const Plan& plan, const GemmProblem& p, const EpilogueDesc& e, cons
     plan.epilogue->run(tile_at(e, p, g, 0, p.m, col, cols, c, cols));
   });
 }
-
-// Columns that are needed next are fetched into L2 while others are computed: the hardware does not foresee where they
-// lie, and packing them is bound by nothing else.
-class Prefetch {
- public:
-  Prefetch() = default;
-  // k0 .. k0 + k - 1 of `cols` columns at b, in `steps` steps.
-  Prefetch(const Columns& b, int64_t cols, int64_t k0, int64_t k, int64_t steps) : columns_(b), k0_(k0), k_(k) {
-    if (b.k_stride == 1) lines_ = cols * ceil_div(k, kLine), per_step_ = ceil_div(lines_, steps);
-  }
-  void step() {
-    const int64_t per_column = ceil_div(k_, kLine);
-    for (int64_t end = std::min(next_ + per_step_, lines_); next_ < end; ++next_) {
-      const int8_t* line = columns_.b + next_ / per_column * columns_.n_stride + k0_ + next_ % per_column * kLine;
-      __builtin_prefetch(line, /*write=*/0, /*locality=*/2);
-    }
-  }
-
- private:
-  static constexpr int64_t kLine = 64;
-  Columns columns_{};
-  int64_t k0_ = 0, k_ = 0, lines_ = 0, per_step_ = 0, next_ = 0;
-};
 
 // One task of the panel road.
 struct PanelTask {
@@ -148,9 +125,8 @@ class PanelRoad {
 
   void run(ExecutionContext& ctx) const {
     const int64_t tasks = chunk_.batches * col_panels() * splits();
-    share_out(ctx, plan_.workers, tasks, scratch_, [&](int64_t t, int64_t worker, bool next) {
-      run_task(task(t), next ? task(t + 1) : task(t), next,
-               scratch_ + plan_.workers_at + static_cast<size_t>(worker) * plan_.worker_bytes);
+    share_out(ctx, plan_.workers, tasks, scratch_, [&](int64_t t, int64_t worker) {
+      run_task(task(t), scratch_ + plan_.workers_at + static_cast<size_t>(worker) * plan_.worker_bytes);
     });
   }
 
@@ -168,40 +144,24 @@ class PanelRoad {
     return x;
   }
 
-  Columns strided_columns(const PanelTask& x) const {
-    return {operands_of_batch(p_, x.g).b + x.col * p_.b_n_stride, p_.b_k_stride, p_.b_n_stride};
-  }
-
-  void run_task(const PanelTask& x, const PanelTask& following, bool has_following, std::byte* mine) const {
+  void run_task(const PanelTask& x, std::byte* mine) const {
     const GemmKernel& kernel = *plan_.gemm;
     const bool packed = p_.b_panels != nullptr;
     const Columns from = packed ? Columns{} : columns_of(plan_, p_, operands_of_batch(p_, x.g).b, x.col, x.cols, mine);
     for (int64_t k0 = 0; k0 < p_.k; k0 += plan_.kc) {
       const int64_t k = std::min(plan_.kc, p_.k - k0);
       const std::byte* b = mine;
-      Prefetch prefetch;
       if (packed) {
         b = p_.b_panels + x.col / kernel.nr * b_panel_bytes(kernel, p_.k) + k0 * kernel.nr * kernel.b_bytes;
       } else {
         kernel.pack_b(from.b + k0 * from.k_stride, from.k_stride, from.n_stride, k, x.cols, mine);
-        prefetch = what_comes_next(x, following, has_following, from, k0 + k);
       }
-      run_block(x, k0, k, b, mine, prefetch);
+      run_block(x, k0, k, b, mine);
     }
   }
 
-  Prefetch what_comes_next(const PanelTask& x, const PanelTask& following, bool has_following, const Columns& from,
-                           int64_t k0) const {
-    const int64_t steps = x.end - x.begin;
-    if (p_.b_layout) return {};
-    if (k0 < p_.k) return {from, x.cols, k0, std::min(plan_.kc, p_.k - k0), steps};
-    if (!has_following || (following.col == x.col && following.g == x.g)) return {};
-    return {strided_columns(following), following.cols, 0, plan_.kc, steps};
-  }
-
   // The rows of a task against a block of k.
-  void run_block(const PanelTask& x, int64_t k0, int64_t k, const std::byte* b, std::byte* mine,
-                 Prefetch& prefetch) const {
+  void run_block(const PanelTask& x, int64_t k0, int64_t k, const std::byte* b, std::byte* mine) const {
     const GemmKernel& kernel = *plan_.gemm;
     const bool last = k0 + k == p_.k, one_block = plan_.kc == p_.k;
     int32_t* const sums = reinterpret_cast<int32_t*>(mine + plan_.sums_at);
@@ -210,7 +170,6 @@ class PanelRoad {
       int32_t* c = one_block ? sums : sums + (panels_.begin(panel) - panels_.begin(x.begin)) * kernel.nr;
       kernel.run(rows, k, panels_.at(x.matrix, panel) + k0 * rows * kernel.a_bytes, b,
                  k0 == 0 ? panels_.init(x.matrix, panel) : nullptr, c, kernel.nr);
-      prefetch.step();
       if (last) {
         plan_.epilogue->run(tile_at(e_, p_, x.g, chunk_.row + panels_.begin(panel), rows, x.col, x.cols, c, kernel.nr));
       }

@@ -87,7 +87,7 @@ void run_grouped(const GroupedProblem& p, const DotKernel& dot, std::byte* scrat
     }
   }
   const int64_t tasks = ceil_div(p.n, kTaskCols);
-  share_out(ctx, at.workers, tasks, scratch, [&](int64_t t, int64_t worker, bool) {
+  share_out(ctx, at.workers, tasks, scratch, [&](int64_t t, int64_t worker) {
     std::byte* const mine = scratch + at.workers_at + static_cast<size_t>(worker) * at.worker_bytes;
     const int64_t col = t * kTaskCols, cols = std::min(kTaskCols, p.n - col);
     int8_t* const b = reinterpret_cast<int8_t*>(mine);

@@ -15,15 +15,12 @@ class alignas(64) TaskRange {
  public:
   TaskRange(int64_t begin, int64_t end) : range_(pack(begin, end)) {}
 
-  // A task, or -1. *next is whether the one after it is in this range too, for now.
-  int64_t take_first(bool* next) {
+  // A task, or -1.
+  int64_t take_first() {
     uint64_t range = range_.load(std::memory_order_relaxed);
     while (begin_of(range) < end_of(range)) {
       const int64_t first = begin_of(range);
-      if (range_.compare_exchange_weak(range, pack(first + 1, end_of(range)), std::memory_order_relaxed)) {
-        *next = first + 1 < end_of(range);
-        return first;
-      }
+      if (range_.compare_exchange_weak(range, pack(first + 1, end_of(range)), std::memory_order_relaxed)) return first;
     }
     return -1;
   }
@@ -48,23 +45,22 @@ class alignas(64) TaskRange {
 
 constexpr size_t task_ranges_bytes(int workers) { return static_cast<size_t>(workers) * sizeof(TaskRange); }
 
-// Calls task(t, worker, next) for t = 0 .. tasks - 1 < 2^32 on `workers` threads. A worker goes through a range of
-// neighbouring tasks, so that it reads on where it stopped, and then helps the others; `next` tells that task t + 1 is
-// likely to be its next one. `ranges` has task_ranges_bytes(workers) bytes, aligned like TaskRange.
+// Calls task(t, worker) for t = 0 .. tasks - 1 < 2^32 on `workers` threads. A worker goes through a range of
+// neighbouring tasks, so that it reads on where it stopped, and then helps the others. `ranges` has
+// task_ranges_bytes(workers) bytes, aligned like TaskRange.
 template <class Task>
 void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* ranges, Task task) {
   if (workers == 1) {
-    for (int64_t t = 0; t < tasks; ++t) task(t, 0, t + 1 < tasks);
+    for (int64_t t = 0; t < tasks; ++t) task(t, 0);
     return;
   }
   TaskRange* const range = reinterpret_cast<TaskRange*>(ranges);
   for (int w = 0; w < workers; ++w) new (range + w) TaskRange(tasks * w / workers, tasks * (w + 1) / workers);
   ctx.parallel_for(workers, [&](int64_t worker) {
-    bool next = false;
-    for (int64_t t; (t = range[worker].take_first(&next)) >= 0;) task(t, worker, next);
+    for (int64_t t; (t = range[worker].take_first()) >= 0;) task(t, worker);
     for (int i = 1; i < workers; ++i) {
       TaskRange& other = range[(worker + i) % workers];
-      for (int64_t t; (t = other.take_last()) >= 0;) task(t, worker, false);
+      for (int64_t t; (t = other.take_last()) >= 0;) task(t, worker);
     }
   });
 }

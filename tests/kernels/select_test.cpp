@@ -26,9 +26,9 @@ constexpr Golden kGolden[] = {
     {"AVX2", kUpToAvx2, Isa::kAvx2, "gemm_s8s8s32_6x16x2_avx2", "dot_s8s8s32_24_avx2", "epilogue_avx2",
      "quantize_avx2"},
     {"AVX512-VNNI", kUpToAvx2 | Isa::kAvx512Vnni, Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
-     "dot_s8s8s32_24_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
+     "dot_s8s8s32_48_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
     {"everything", IsaSet::from_bits(~0u), Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
-     "dot_s8s8s32_24_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
+     "dot_s8s8s32_48_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
 };
 
 bool is_compiled(Isa isa) {

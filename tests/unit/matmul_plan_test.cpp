@@ -180,6 +180,8 @@ TEST(Plan, FewRowsReadTheWeightWhereItLies) {
   for (int64_t m : {1, kernels.dot->max_m})
     EXPECT_EQ(make_plan(shape(m, 4096, 4096), kernels, 2, kCaches).road, Road::kDot);
   EXPECT_EQ(make_plan(shape(kernels.dot->max_m + 1, 4096, 4096), kernels, 2, kCaches).road, Road::kPanels);
+  EXPECT_EQ(make_plan(shape(32, 4096, 384), kernels, 2, kCaches).road, Road::kPanels) << "sums of little k";
+  EXPECT_EQ(make_plan(shape(1, 4096, 4), kernels, 2, kCaches).road, Road::kDot);
   EXPECT_EQ(make_plan(shape(1, 4096, 4096, false), kernels, 2, kCaches).road, Road::kPanels);
 }
 

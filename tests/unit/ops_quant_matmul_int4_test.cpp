@@ -207,7 +207,7 @@ TEST(FractalNz, OnlyX2MayBeInBlocksAndOnlyWhole) {
   args.x2.strides[0] = 16;
   args.x1.format = Format::kFractalNz;
   EXPECT_EQ(testing::refusal([&] { infer(args); }),
-            "npu_quant_matmul: an operand other than x2 is in FRACTAL_NZ, but only x2 may be");
+            "npu_quant_matmul: an operand other than x2 is in FRACTAL_NZ or packed, but only x2 may be");
 }
 
 }  // namespace

@@ -1,11 +1,17 @@
 // Rows of a times rows of b as they lie. b becomes the unsigned operand of vpdpbusd by b ^ 0x80 = b + 128 in each byte;
 // what that adds is undone by row_init (see [s8s8-compensation] in kernels/gemm_kernel.h).
 //
-// Four rows of b are in flight: M * 4 accumulators, at most 24, 4 registers of b; a comes from memory, out of a panel
-// whose lines follow each other, so that rows with a stride of 4096 bytes do not fall into the same sets of L1. With
-// m = 1 a step of 256 bytes takes the latency of vpdpbusd, 5 cycles: 51 bytes a cycle, as much as L2 and far more than
-// memory delivers. More than six rows of a take several passes over the four rows of b, which are in L1 by then. The
-// four that come next are fetched into L2 meanwhile, see [next-rows] in kernels/avx2/dot.cpp.
+// M rows of a against R rows of b are M * R accumulators, at most 24, with R registers of b, one of a and one constant.
+// A step of 64 k is M * R vpdpbusd against R loads and flips of b and M loads of a. (M, R) is (1..3, 8), (4..6, 4),
+// (7..8, 3): b should be read once for as many rows as possible; but more than eight rows of b with a stride of 4096
+// bytes fall out of the eight ways of L1 (m = 1: 250 us for R = 8, 496 for R = 12, 754 for R = 16 on a Zen 4, one core,
+// n = k = 4096). More than eight rows of a take several passes of at most six over four rows of b, in L1 by then.
+// a comes out of a panel whose lines follow each other, so that its rows do not collide.
+//
+// [dot-prefetch] Each line of b is asked for twice: into L2, when the rows before it are computed, because the hardware
+// starts each row anew and stops at page ends (b in memory, m = 1: 630 us with, 885 us without); and into L1 shortly
+// before it is needed, in the next rows where this one ends (n = k = 4096 in L3: 257 us with, 283 without; 1536 x 384
+// in L2: 11.2 and 13.8 us).
 #include <immintrin.h>
 
 #include "kernels/avx512_vnni/kernels.h"
@@ -13,13 +19,15 @@
 namespace a8w8::avx512_vnni {
 namespace {
 
-constexpr int kStep = 64;    // elements of k in one register
-constexpr int kCols = 4;     // rows of b in flight: columns of c
-constexpr int kMaxRows = 6;  // of a in one pass
+constexpr int kStep = 64;                                                       // elements of k in one register
+constexpr int kMaxRows = 8;                                                     // of a in one pass
+constexpr int cols_for(int rows) { return rows <= 3 ? 8 : rows <= 6 ? 4 : 3; }  // rows of b in flight: columns of c
+constexpr int64_t kAhead = 1024;                                                // bytes, see [dot-prefetch]
+constexpr int kGroup = 4;                                                       // columns whose sums are made at once
 static_assert(kDotKr == kStep);
 
 // Element r of the result is the sum of the sixteen lanes of v[r].
-[[gnu::always_inline]] inline __m128i sums(const __m512i (&v)[kCols]) {
+[[gnu::always_inline]] inline __m128i sums(const __m512i* v) {
   const __m512i v01 = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
   const __m512i v23 = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
   const __m512i s = _mm512_add_epi32(_mm512_unpacklo_epi64(v01, v23), _mm512_unpackhi_epi64(v01, v23));
@@ -27,12 +35,22 @@ static_assert(kDotKr == kStep);
   return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
+// Ends the life of one register and begins another's. Without it, GCC 12 arranges the accumulators for the additions
+// after the loop and keeps some of them in memory within it (75 moves a step at M = 6).
+[[gnu::always_inline]] inline void settle(__m512i& v) {
+#if defined(__AVX512F__)  // not where the tests emulate it
+  __asm__("" : "+v"(v));
+#else
+  (void)v;
+#endif
+}
+
 struct Pass {
   const int8_t* a;  // the first of M rows in their panel
   int64_t a_step;   // from one block of k to the next
   const int32_t* init;
   int64_t k;
-  const int8_t* b;  // `cols` <= 4 rows; the missing ones repeat the last one and are not stored
+  const int8_t* b;  // `cols` rows; the missing ones repeat the last one and are not stored
   int64_t ldb, cols;
   int64_t ahead;  // so many bytes further are the rows that are needed next
   int32_t* c;
@@ -41,58 +59,68 @@ struct Pass {
 
 template <int M>
 void pass(const Pass& x) {
+  constexpr int kCols = cols_for(M), kGroups = (kCols + kGroup - 1) / kGroup;
   const int8_t* rows[kCols];
   for (int r = 0; r < kCols; ++r) rows[r] = x.b + (r < x.cols ? r : x.cols - 1) * x.ldb;
-  __m512i acc[M][kCols];
-#pragma GCC unroll 6
+  __m512i acc[M][kGroups * kGroup];  // those beyond kCols stay zero
+#pragma GCC unroll 8
   for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 4
-    for (int r = 0; r < kCols; ++r) acc[i][r] = _mm512_setzero_si512();
+#pragma GCC unroll 8
+    for (int r = 0; r < kGroups * kGroup; ++r) acc[i][r] = _mm512_setzero_si512();
   }
-  auto step = [&](const int8_t* a, auto load) __attribute__((always_inline)) {
+  // One loop with a mask for the odd end of k, for the same reason.
+  const int8_t* a = x.a;
+  for (int64_t p = 0; p < x.k; p += kStep, a += x.a_step) {
+    const __mmask64 mask = x.k - p < kStep ? ~uint64_t{0} >> (kStep - (x.k - p)) : ~uint64_t{0};
+    const int64_t further = p + kAhead, soon = further < x.k ? further : further - x.k + x.ahead;
     __m512i b4[kCols];
-#pragma GCC unroll 4
-    for (int r = 0; r < kCols; ++r) b4[r] = _mm512_xor_si512(load(rows[r]), _mm512_set1_epi8(-128));
-#pragma GCC unroll 6
+#pragma GCC unroll 8
+    for (int r = 0; r < kCols; ++r) {
+      _mm_prefetch(reinterpret_cast<const char*>(rows[r] + soon), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(rows[r] + x.ahead + p), _MM_HINT_T1);
+      b4[r] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, rows[r] + p), _mm512_set1_epi8(-128));
+    }
+#pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
-      const __m512i a4 = _mm512_loadu_si512(a + i * kStep);
-#pragma GCC unroll 4
+      __m512i a4 = _mm512_loadu_si512(a + i * kStep);
+      settle(a4);  // one load, not one for each column
+#pragma GCC unroll 8
       for (int r = 0; r < kCols; ++r) acc[i][r] = _mm512_dpbusd_epi32(acc[i][r], b4[r], a4);
     }
-  };
-  // The odd part of k comes first: with nothing but the loop before the sums, GCC keeps one copy of the accumulators.
-  const int64_t whole = x.k / kStep * kStep, odd = x.k - whole;
-  if (odd) {
-    const __mmask64 mask = ~uint64_t{0} >> (kStep - odd);
-    step(x.a + whole / kStep * x.a_step, [=](const int8_t* b) { return _mm512_maskz_loadu_epi8(mask, b + whole); });
   }
-  const int8_t* a = x.a;
-  for (int64_t p = 0; p < whole; p += kStep, a += x.a_step) {
-#pragma GCC unroll 4
-    for (int r = 0; r < kCols; ++r) _mm_prefetch(reinterpret_cast<const char*>(rows[r] + x.ahead + p), _MM_HINT_T1);
-    step(a, [p](const int8_t* b) { return _mm512_loadu_si512(b + p); });
-  }
-  const __mmask8 stored = static_cast<__mmask8>((1 << x.cols) - 1);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
   for (int i = 0; i < M; ++i) {
-    _mm_mask_storeu_epi32(x.c + i * x.ldc, stored, _mm_add_epi32(sums(acc[i]), _mm_set1_epi32(x.init[i])));
+#pragma GCC unroll 8
+    for (int r = 0; r < kCols; ++r) settle(acc[i][r]);
+  }
+#pragma GCC unroll 2
+  for (int g = 0; g < kGroups; ++g) {
+    const int64_t cols = x.cols - g * kGroup < kGroup ? x.cols - g * kGroup : kGroup;
+    if (cols <= 0) break;
+    const __mmask8 stored = static_cast<__mmask8>((1 << cols) - 1);
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) {
+      const __m128i sum = _mm_add_epi32(sums(acc[i] + g * kGroup), _mm_set1_epi32(x.init[i]));
+      _mm_mask_storeu_epi32(x.c + i * x.ldc + g * kGroup, stored, sum);
+    }
   }
 }
 
 using PassFn = void(const Pass& x);
-constexpr PassFn* kPasses[kMaxRows] = {pass<1>, pass<2>, pass<3>, pass<4>, pass<5>, pass<6>};
+constexpr PassFn* kPasses[kMaxRows] = {pass<1>, pass<2>, pass<3>, pass<4>, pass<5>, pass<6>, pass<7>, pass<8>};
 
 }  // namespace
 
 void dot(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b, int64_t ldb,
          int32_t* c, int64_t ldc) noexcept {
   const int8_t* a = static_cast<const int8_t*>(a_panel);
-  const int64_t passes = (m + kMaxRows - 1) / kMaxRows;
-  for (int64_t j = 0; j < n; j += kCols) {
-    const int64_t cols = n - j < kCols ? n - j : kCols;
+  const int64_t most = m <= kMaxRows ? kMaxRows : 6, passes = (m + most - 1) / most;
+  const int64_t step = cols_for(static_cast<int>(m <= kMaxRows ? m : 6));
+  for (int64_t j = 0; j < n; j += step) {
+    const int64_t cols = n - j < step ? n - j : step;
     for (int64_t t = 0; t < passes; ++t) {
       const int64_t i = t * m / passes, rows = (t + 1) * m / passes - i;
-      const int64_t ahead = t == 0 && j + 2 * kCols <= n ? kCols * ldb : 0;
+      const int64_t ahead = t == 0 && j + 2 * step <= n ? step * ldb : 0;
       kPasses[rows - 1](
           {a + i * kStep, m * kStep, row_init + i, k, b + j * ldb, ldb, cols, ahead, c + i * ldc + j, ldc});
     }

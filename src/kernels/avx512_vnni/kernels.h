@@ -8,7 +8,7 @@
 namespace a8w8::avx512_vnni {
 
 inline constexpr int kMr = 6, kNr = 64, kKr = 4;  // the register tile, see gemm.cpp
-inline constexpr int kDotMaxM = 24, kDotKr = 64;
+inline constexpr int kDotMaxM = 48, kDotKr = 64;
 
 PackAFn pack_a, pack_dot_a;
 PackBFn pack_b;

@@ -9,6 +9,7 @@ namespace {
 
 static_assert(kMr == 6 && kNr == 64 && kKr == 4);
 constexpr int kGroup = 16;  // columns of b in one register of fours
+constexpr int64_t kPackAhead = 256;
 
 // The first `count` bytes; all where there are more.
 __mmask64 first_of_64(int64_t count) { return count < 64 ? (uint64_t{1} << count) - 1 : ~uint64_t{0}; }
@@ -93,18 +94,21 @@ void transpose(__m512i (&x)[kGroup]) {
   }
 }
 
-// A weight stored n x k: sixteen columns by 64 k at a time. Missing columns repeat the last one: what they give is
-// never stored.
+// A weight stored n x k: sixteen columns by 64 k at a time, all of k before the next sixteen columns, so that no more
+// rows are read at once than the hardware can foresee; what comes next is asked for besides. Missing columns repeat the
+// last one: what they give is never stored.
 void pack_b_along_k(const int8_t* b, int64_t n_stride, int64_t k, int64_t cols, int8_t* out) {
   const __m512i flip = _mm512_set1_epi8(-128);
-  for (int64_t p = 0; p < k; p += 64) {
-    const __mmask64 mask = first_of_64(k - p);
-    const int64_t steps = k - p < 64 ? (k - p + kKr - 1) / kKr : 16;
-    for (int64_t j0 = 0; j0 < kNr; j0 += kGroup) {
+  for (int64_t j0 = 0; j0 < kNr; j0 += kGroup) {
+    const int8_t* row[kGroup];
+    for (int64_t j = 0; j < kGroup; ++j) row[j] = b + (j0 + j < cols ? j0 + j : cols - 1) * n_stride;
+    for (int64_t p = 0; p < k; p += 64) {
+      const __mmask64 mask = first_of_64(k - p);
+      const int64_t steps = k - p < 64 ? (k - p + kKr - 1) / kKr : 16;
       __m512i x[kGroup];
       for (int64_t j = 0; j < kGroup; ++j) {
-        const int64_t col = j0 + j < cols ? j0 + j : cols - 1;
-        x[j] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, b + col * n_stride + p), flip);
+        _mm_prefetch(reinterpret_cast<const char*>(row[j] + p + kPackAhead), _MM_HINT_T0);
+        x[j] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, row[j] + p), flip);
       }
       transpose(x);
       for (int64_t s = 0; s < steps; ++s) _mm512_storeu_si512(out + (p / kKr + s) * kKr * kNr + j0 * kKr, x[s]);

@@ -6,8 +6,8 @@ namespace {
 
 constexpr GemmKernel kGemm[] = {{"gemm_s8s8s32_6x64x4_avx512_vnni", Isa::kAvx512Vnni, kMr, kNr, kKr, /*a_bytes=*/1,
                                  /*b_bytes=*/1, gemm, pack_a, pack_b}};
-constexpr DotKernel kDot[] = {
-    {"dot_s8s8s32_24_avx512_vnni", Isa::kAvx512Vnni, kDotMaxM, kDotKr, /*a_bytes=*/1, dot, pack_dot_a}};
+constexpr DotKernel kDot[] = {{"dot_s8s8s32_48_avx512_vnni", Isa::kAvx512Vnni, kDotMaxM, /*k_per_row=*/32, kDotKr,
+                               /*a_bytes=*/1, dot, pack_dot_a}};
 constexpr EpilogueKernel kEpilogue[] = {{"epilogue_avx512_vnni", Isa::kAvx512Vnni, epilogue}};
 constexpr QuantizeKernel kQuantize[] = {{"quantize_avx512_vnni", Isa::kAvx512Vnni, quantize_row, dynamic_quant_row}};
 

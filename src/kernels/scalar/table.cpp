@@ -6,7 +6,8 @@ namespace {
 
 constexpr GemmKernel kGemm[] = {
     {"gemm_s8s8s32_4x8x4_scalar", Isa::kScalar, kMr, kNr, kKr, /*a_bytes=*/1, /*b_bytes=*/1, gemm, pack_a, pack_b}};
-constexpr DotKernel kDot[] = {{"dot_s8s8s32_8_scalar", Isa::kScalar, kDotMaxM, kKr, /*a_bytes=*/1, dot, pack_a}};
+constexpr DotKernel kDot[] = {
+    {"dot_s8s8s32_8_scalar", Isa::kScalar, kDotMaxM, /*k_per_row=*/0, kKr, /*a_bytes=*/1, dot, pack_a}};
 constexpr EpilogueKernel kEpilogue[] = {{"epilogue_scalar", Isa::kScalar, epilogue}};
 constexpr QuantizeKernel kQuantize[] = {{"quantize_scalar", Isa::kScalar, quantize_row, dynamic_quant_row}};
 
