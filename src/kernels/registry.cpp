@@ -57,5 +57,6 @@ const GemmKernel& select_gemm(IsaSet available) { return first_available(&IsaTab
 const DotKernel& select_dot(IsaSet available) { return first_available(&IsaTable::dot, available); }
 const EpilogueKernel& select_epilogue(IsaSet available) { return first_available(&IsaTable::epilogue, available); }
 const QuantizeKernel& select_quantize(IsaSet available) { return first_available(&IsaTable::quantize, available); }
+const PeakKernel& select_peak(IsaSet available) { return first_available(&IsaTable::peak, available); }
 
 }  // namespace a8w8

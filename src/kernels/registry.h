@@ -7,6 +7,7 @@
 
 #include "kernels/epilogue_kernel.h"
 #include "kernels/gemm_kernel.h"
+#include "kernels/peak_kernel.h"
 #include "kernels/quantize_kernel.h"
 
 namespace a8w8 {
@@ -18,6 +19,7 @@ struct IsaTable {
   std::span<const DotKernel> dot;
   std::span<const EpilogueKernel> epilogue;
   std::span<const QuantizeKernel> quantize;
+  std::span<const PeakKernel> peak;
 };
 
 // The compiled tables, best first, scalar last; never empty.
@@ -31,5 +33,6 @@ const GemmKernel& select_gemm(IsaSet available);
 const DotKernel& select_dot(IsaSet available);
 const EpilogueKernel& select_epilogue(IsaSet available);
 const QuantizeKernel& select_quantize(IsaSet available);
+const PeakKernel& select_peak(IsaSet available);
 
 }  // namespace a8w8

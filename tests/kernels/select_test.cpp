@@ -46,6 +46,7 @@ TEST(SelectKernel, TakesTheBestAvailable) {
     EXPECT_STREQ(select_dot(g.available).name, g.dot);
     EXPECT_STREQ(select_epilogue(g.available).name, g.epilogue);
     EXPECT_STREQ(select_quantize(g.available).name, g.quantize);
+    EXPECT_EQ(select_peak(g.available).name, std::string("peak_") + isa_name(g.chosen));
   }
 }
 
@@ -53,7 +54,8 @@ TEST(IsaTables, EndWithScalarAndAreComplete) {
   ASSERT_FALSE(isa_tables().empty());
   EXPECT_EQ(isa_tables().back()->isa, Isa::kScalar);
   for (const IsaTable* table : isa_tables()) {
-    EXPECT_FALSE(table->gemm.empty() || table->dot.empty() || table->epilogue.empty() || table->quantize.empty())
+    EXPECT_FALSE(table->gemm.empty() || table->dot.empty() || table->epilogue.empty() || table->quantize.empty() ||
+                 table->peak.empty())
         << isa_name(table->isa);
   }
 }
@@ -78,6 +80,7 @@ TEST(IsaTables, NamesSayWhatTheRowsSay) {
     for (const DotKernel& d : table->dot) check(d, "dot_s8s8s32_" + std::to_string(d.max_m), *table);
     for (const EpilogueKernel& e : table->epilogue) check(e, "epilogue", *table);
     for (const QuantizeKernel& q : table->quantize) check(q, "quantize", *table);
+    for (const PeakKernel& p : table->peak) check(p, "peak", *table);
   }
 }
 

@@ -10,10 +10,11 @@ constexpr DotKernel kDot[] = {
     {"dot_s8s8s32_24_avx2", Isa::kAvx2, kDotMaxM, /*k_per_row=*/0, kDotKr, /*a_bytes=*/2, dot, pack_dot_a}};
 constexpr EpilogueKernel kEpilogue[] = {{"epilogue_avx2", Isa::kAvx2, epilogue}};
 constexpr QuantizeKernel kQuantize[] = {{"quantize_avx2", Isa::kAvx2, quantize_row, dynamic_quant_row}};
+constexpr PeakKernel kPeak[] = {{"peak_avx2", Isa::kAvx2, peak, read}};
 
 }  // namespace
 
 extern const IsaTable kTable;
-constinit const IsaTable kTable{Isa::kAvx2, kGemm, kDot, kEpilogue, kQuantize};
+constinit const IsaTable kTable{Isa::kAvx2, kGemm, kDot, kEpilogue, kQuantize, kPeak};
 
 }  // namespace a8w8::avx2

@@ -10,10 +10,11 @@ constexpr DotKernel kDot[] = {{"dot_s8s8s32_48_avx512_vnni", Isa::kAvx512Vnni, k
                                /*a_bytes=*/1, dot, pack_dot_a}};
 constexpr EpilogueKernel kEpilogue[] = {{"epilogue_avx512_vnni", Isa::kAvx512Vnni, epilogue}};
 constexpr QuantizeKernel kQuantize[] = {{"quantize_avx512_vnni", Isa::kAvx512Vnni, quantize_row, dynamic_quant_row}};
+constexpr PeakKernel kPeak[] = {{"peak_avx512_vnni", Isa::kAvx512Vnni, peak, read}};
 
 }  // namespace
 
 extern const IsaTable kTable;
-constinit const IsaTable kTable{Isa::kAvx512Vnni, kGemm, kDot, kEpilogue, kQuantize};
+constinit const IsaTable kTable{Isa::kAvx512Vnni, kGemm, kDot, kEpilogue, kQuantize, kPeak};
 
 }  // namespace a8w8::avx512_vnni

@@ -3,6 +3,7 @@
 
 #include "kernels/epilogue_kernel.h"
 #include "kernels/gemm_kernel.h"
+#include "kernels/peak_kernel.h"
 #include "kernels/quantize_kernel.h"
 
 namespace a8w8::scalar {
@@ -17,5 +18,7 @@ DotFn dot;
 EpilogueFn epilogue;
 QuantizeRowFn quantize_row;
 DynamicQuantRowFn dynamic_quant_row;
+PeakFn peak;
+ReadFn read;
 
 }  // namespace a8w8::scalar
