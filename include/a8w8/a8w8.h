@@ -17,6 +17,7 @@
 #include "a8w8/kernels.h"
 #include "a8w8/linear.h"
 #include "a8w8/linear_ops.h"
+#include "a8w8/machine.h"
 #include "a8w8/op_table.h"
 #include "a8w8/packed_weight.h"
 #include "a8w8/product.h"

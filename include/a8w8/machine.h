@@ -1,0 +1,25 @@
+// What this machine can do at best, measured: the figures to hold others against.
+//
+//   ExecutionContext ctx;
+//   MachineLimits limits = measure_machine(ctx);          // some 200 ms
+//   printf("%.0f of %.0f GOP/s\n", 2e-9 * m * n * k / seconds, limits.peak_int8_gops);
+#pragma once
+
+#include <cstdint>
+
+namespace a8w8 {
+
+class ExecutionContext;
+
+struct MachineLimits {
+  const char* kernel = "";    // what the peak was measured with: "peak_avx512_vnni"
+  double peak_int8_gops = 0;  // 1e9 operations a second, a multiply-add being two; with the context's threads and ISAs
+  double read_gbps = 0;       // 1e9 bytes a second out of memory, with the context's threads
+  int64_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;  // one cache of each level; the last one is shared
+};
+
+// Multiply-adds on registers, and reads of a buffer much larger than the caches by each of several patterns: the best
+// of many short runs, so that what other programs do to the machine meanwhile counts as little as possible.
+MachineLimits measure_machine(ExecutionContext& ctx);
+
+}  // namespace a8w8

@@ -1,0 +1,32 @@
+// The machine's limits.
+#include "a8w8/machine.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "a8w8/context.h"
+#include "cpu/cache_info.h"
+
+namespace a8w8 {
+namespace {
+
+TEST(MeasureMachine, NamesItsKernelAndFindsSomething) {
+  ExecutionContext ctx(2);
+  const MachineLimits limits = measure_machine(ctx);
+  EXPECT_EQ(std::string(limits.kernel).rfind("peak_", 0), 0u) << limits.kernel;
+  EXPECT_GT(limits.peak_int8_gops, 0);
+  EXPECT_GT(limits.read_gbps, 0);
+  EXPECT_EQ(limits.l1d_bytes, cache_sizes().l1d);
+  EXPECT_EQ(limits.l2_bytes, cache_sizes().l2);
+  EXPECT_EQ(limits.l3_bytes, cache_sizes().l3);
+}
+
+TEST(MeasureMachine, KeepsToTheIsasOfTheContext) {
+  ExecutionContext ctx(1);
+  ctx.set_max_isa(Isa::kScalar);
+  EXPECT_STREQ(measure_machine(ctx).kernel, "peak_scalar");
+}
+
+}  // namespace
+}  // namespace a8w8
