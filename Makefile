@@ -4,6 +4,7 @@
 #   CXX=...              the compiler of a first configuration
 #   TORCH_INDEX_URL=...  the package index to take torch, and only torch, from; pip's own setting if it is not given
 #   JOBS=...             parallel jobs (one a core)
+#   BENCH=...            options of the comparison with the peers: --suite quick, --write-docs, ...
 #   DEMO=--update-readme make demo also puts its table and picture into the README
 
 SHELL := bash
@@ -22,7 +23,7 @@ or_die = || { echo "a8w8: $(1)" >&2; exit 1; }
 
 .PHONY: help
 help:  ## list the commands
-	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: $(RELEASE)/build.ninja  ## quantize a real model, run it, show what it costs and gains; sets up what is missing
@@ -59,6 +60,12 @@ lint: setup-test  ## check formatting and style of C++ and Python
 	@$(VENV)/ruff check $(call or_die,ruff has complaints)
 	@$(VENV)/ruff format --check $(call or_die,Python is not formatted; make format does it)
 
+.PHONY: bench-peers
+bench-peers: $(RELEASE)/build.ninja  ## compare the int8 linear with its peers on this CPU; BENCH="--suite quick" is a short one
+	@cmake --build --preset release --parallel $(JOBS) --target a8w8_torch a8w8_cli $(call or_die,the build failed)
+	@scripts/setup_bench.sh
+	@.venv-bench/bin/python bench/peers.py $(BENCH)
+
 .PHONY: docs
 docs: build  ## write docs/ops.md from the tables, schemas and messages of the library
 	@$(VENV)/python scripts/op_reference.py $(call or_die,docs/ops.md could not be written)
@@ -75,7 +82,7 @@ clean:  ## remove everything built; .venv stays
 
 .PHONY: distclean
 distclean: clean  ## remove .venv as well
-	@rm -rf .venv
+	@rm -rf .venv .venv-bench
 
 .PHONY: system-demo system-test setup-demo setup-test
 system-demo system-test: system-%:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 REPOSITORY = Path(__file__).parents[2]
-for folder in ("python", "examples/minilm"):  # the package where it is not installed; the modules of the demo
+for folder in ("python", "examples/minilm", "bench"):  # the package where it is not installed; demo, comparison
     sys.path.insert(0, str(REPOSITORY / folder))
 
 

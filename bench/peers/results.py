@@ -1,0 +1,120 @@
+"""What was measured, as data. Everything after the run (verdict, tables, picture) reads this and nothing else."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A candidate as the tables know it; `missing` says why it is not here."""
+
+    name: str
+    role: str
+    takes: str
+    version: str = ""
+    missing: str | None = None
+
+
+@dataclass
+class Row:
+    """Microseconds of each candidate at a shape."""
+
+    m: int
+    n: int
+    k: int
+    threads: int
+    cold: bool
+    us: dict[str, float]
+
+    @property
+    def where(self) -> str:
+        return f"{self.m} x {self.n} x {self.k}, {threads_text(self.threads)}{', cold' if self.cold else ''}"
+
+    def gops(self, name: str) -> float:
+        return 2e-3 * self.m * self.n * self.k / self.us[name]
+
+    def gbps(self, name: str) -> float:
+        """GB/s of weights read."""
+        return 1e-3 * self.n * self.k / self.us[name]
+
+
+@dataclass
+class Extra:
+    """Microseconds of things measured apart, taking turns; `group` says what the question is."""
+
+    group: str
+    where: str
+    us: dict[str, float]
+
+
+@dataclass
+class Machine:
+    """Of this machine, by number of threads: from the C++ benchmark, in the same run."""
+
+    cpu: str
+    isa: str
+    peak_int8_gops: dict[int, float] = field(default_factory=dict)
+    read_gbps: dict[int, float] = field(default_factory=dict)
+    cpp_call_us: float | None = None
+
+
+@dataclass
+class Results:
+    suite: str
+    versions: dict[str, str]
+    machine: Machine
+    entrants: list[Entrant]
+    rows: list[Row] = field(default_factory=list)
+    extras: list[Extra] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # who was left out where, and why
+    wrong: list[str] = field(default_factory=list)  # answers that are not right
+
+    def names(self, role: str) -> list[str]:
+        return [entrant.name for entrant in self.entrants if entrant.role == role and entrant.missing is None]
+
+    def takes(self, name: str) -> str:
+        return next(entrant.takes for entrant in self.entrants if entrant.name == name)
+
+    def best_peer(self, row: Row) -> tuple[str, float] | None:
+        """Name and microseconds."""
+        times = {name: row.us[name] for name in self.names("peer") if name in row.us}
+        return min(times.items(), key=lambda item: item[1]) if times else None
+
+
+def reason(error: Exception) -> str:
+    """An exception in a line for the tables; paths of this checkout become relative."""
+    first = (str(error).splitlines() or [""])[0].replace(f"{REPOSITORY}/", "")
+    return f"{type(error).__name__}: {first}"[:200]
+
+
+def threads_text(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+def save(results: Results, file: Path, **more: Any) -> None:
+    """Writes JSON; `more` are further members, the verdict for instance."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(dataclasses.asdict(results) | more, indent=2) + "\n", encoding="utf-8")
+
+
+def load(file: Path) -> Results:
+    """What `save` wrote, to show or to judge it again."""
+    data = json.loads(file.read_text(encoding="utf-8"))
+    machine = data["machine"]
+    for by_threads in ("peak_int8_gops", "read_gbps"):
+        machine[by_threads] = {int(threads): value for threads, value in machine[by_threads].items()}
+    return Results(
+        suite=data["suite"],
+        versions=data["versions"],
+        machine=Machine(**machine),
+        entrants=[Entrant(**entrant) for entrant in data["entrants"]],
+        rows=[Row(**row) for row in data["rows"]],
+        extras=[Extra(**extra) for extra in data["extras"]],
+        notes=data["notes"],
+        wrong=data["wrong"],
+    )
