@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench/peers.py", description="The int8 linear beside its peers.")
     parser.add_argument("--suite", default="all", choices=sorted(load_suites()), help="shapes of bench/suites.json")
     parser.add_argument("--threads", type=int, action="append", metavar="T", help="may be repeated; default: 1 and 2")
-    parser.add_argument("--budget", type=float, default=3.0, metavar="S", help="seconds for the turns of a shape")
+    parser.add_argument("--budget", type=float, default=2.0, metavar="S", help="seconds for the turns of a shape")
     parser.add_argument("--binary", type=Path, default=REPOSITORY / "build/release/a8w8", help="the C++ command line")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out/bench", help="folder for picture and results")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything here as well")

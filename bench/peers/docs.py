@@ -30,7 +30,7 @@ def label(cpu: str) -> str:
 
 def write(folder: Path, results: Results, lines: list[Line], picture: Path) -> Path:
     """Replaces what stands between the markers of this CPU; a CPU without any gets them at the end."""
-    document, name = folder / "performance.md", label(results.machine.cpu)
+    document, name = folder / "performance.md", label(f"{results.machine.cpu} {results.machine.isa}")
     image = Path("images") / f"peers-{name}.png"
     (folder / "images").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(picture, folder / image)

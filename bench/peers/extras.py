@@ -127,7 +127,7 @@ class Extras:
                     torch.set_num_threads(threads)
                     turn.before()
 
-                turns[f"{name}{threads_text(threads)}"] = Turn(turn.run, before, turn.calls)
+                turns[f"{name}{threads_text(threads)}"] = Turn(turn.run, before, turn.calls, threads_text(threads))
         return self._take_turns(group, where, turns)
 
     def _compare(self, group: str, where: str, runs: Runs, turn_s: float | None = None) -> Extra:

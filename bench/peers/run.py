@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from peers.candidates.base import Call, Candidate
-from peers.measure import Flush, cold_turn, estimate, take_turns, warm_turn
+from peers.measure import Flush, Turn, cold_turn, estimate, settle, take_turns, warm_turn
 from peers.operands import Activations, Answer, Weights
 from peers.results import Results, Row, reason, threads_text
 from peers.suites import Suite
@@ -27,6 +27,7 @@ class Runner:
     complain: Callable[[str], None]
     step: Callable[[], None]
     _slow: set[tuple[str, int]] = field(default_factory=set)
+    _failures: set[tuple[str, str]] = field(default_factory=set)
     flush: Callable[[], None] = field(default_factory=Flush)
 
     def run(self, suite: Suite, thread_counts: list[int]) -> None:
@@ -37,32 +38,41 @@ class Runner:
                 self._run_weights(suite, weights, others, threads)
 
     def _run_weights(self, suite: Suite, weights: Weights, others: Weights, threads: int) -> None:
-        packed = self._pack(weights, threads)
-        packed_others = self._pack(others, threads) if suite.cold_m else {}
+        packed = self._pack(weights, threads, lambda candidate: candidate.pack)
+        packed_others = self._pack(others, threads, lambda candidate: candidate.pack_twin) if suite.cold_m else {}
         for m in suite.m:
             x = Activations.random(m, weights.k)
             row = Row(m, weights.n, weights.k, threads, False, {})
             calls, seconds = self._prepare(packed, x, Answer(x, weights), row)
-            turns = {name: warm_turn(call.run, seconds[name]) for name, call in calls.items()}
+            turns = {name: warm_turn(call.run, seconds[name], self._pool(name)) for name, call in calls.items()}
             self._measure(row, turns)
             if m in suite.cold_m:
                 row = Row(m, weights.n, weights.k, threads, True, {})
                 twins, _ = self._prepare(packed_others, x, Answer(x, others), row)
-                both = [name for name in calls if name in twins]
-                self._measure(row, {name: cold_turn(calls[name].run, twins[name].run, self.flush) for name in both})
+                turns = {
+                    name: cold_turn(calls[name].run, twins[name].run, self.flush, self._pool(name))
+                    for name in calls
+                    if name in twins
+                }
+                self._measure(row, turns)
 
-    def _measure(self, row: Row, turns: dict[str, Any]) -> None:
+    def _pool(self, name: str) -> str:
+        return next(candidate.pool for candidate in self.candidates if candidate.name == name)
+
+    def _measure(self, row: Row, turns: dict[str, Turn]) -> None:
         row.us = {name: 1e6 * seconds for name, seconds in take_turns(turns, self.budget_s).items()}
         self.results.rows.append(row)
         self.step()
 
-    def _pack(self, weights: Weights, threads: int) -> dict[Candidate, Any]:
+    def _pack(
+        self, weights: Weights, threads: int, method: Callable[[Candidate], Callable[[Weights, int], Any]]
+    ) -> dict[Candidate, Any]:
         packed = {}
         for candidate in self.candidates:
             if (candidate.name, threads) in self._slow:
                 continue
             try:
-                packed[candidate] = candidate.pack(weights, threads)
+                packed[candidate] = method(candidate)(weights, threads)
             except Exception as error:
                 self._leave_out(candidate, f"n={weights.n} k={weights.k}, {threads_text(threads)}", error)
         return packed
@@ -77,6 +87,8 @@ class Runner:
             name = candidate.name
             if (name, row.threads) in self._slow:
                 continue
+            if candidate.pool != "OpenMP":
+                settle()
             try:
                 offered = candidate.prepare(weights, x, row.threads)
                 right = [call for call in offered if self._is_right(candidate, call, answer, row)]
@@ -111,7 +123,9 @@ class Runner:
     def _leave_out(self, candidate: Candidate, where: str, error: Exception) -> None:
         if candidate.role == "ours":
             raise error
-        self._note(f"{candidate.name} fails at {where}: {reason(error)}")
+        if (candidate.name, reason(error)) not in self._failures:  # said once, not at each shape
+            self._failures.add((candidate.name, reason(error)))
+            self._note(f"{candidate.name} fails, first at {where}: {reason(error)}")
 
     def _note(self, text: str) -> None:
         self.results.notes.append(text)

@@ -177,9 +177,10 @@ def test_docs_hold_one_place_for_each_cpu(tmp_path):
         results.machine.cpu = cpu
         document = docs.write(tmp_path, results, verdict.judge(results), picture)
     text = document.read_text()
-    assert text.count("bench-peers:begin a-cpu ") == 1 and text.count("bench-peers:begin another-r-cpu ") == 1
+    assert text.count("bench-peers:begin a-cpu-avx512-vnni ") == 1
+    assert text.count("bench-peers:begin another-r-cpu-avx512-vnni ") == 1
     assert text.count("| 1a |") == 2 and "| passed |" in text
-    assert (tmp_path / "images" / "peers-a-cpu.png").is_file()
+    assert (tmp_path / "images" / "peers-a-cpu-avx512-vnni.png").is_file()
 
 
 def test_machine_takes_the_fastest_of_several_reports():
@@ -277,7 +278,7 @@ def test_run_goes_on_without_those_that_fail_are_slow_or_wrong():
         (32, False, [PACKED]),
     ]
     assert len(results.wrong) == 3 and all(text.startswith("wrong is wrong at") for text in results.wrong)
-    assert "failing fails at 1 x 16 x 32, 1 thread: ValueError: no such size" in results.notes
+    assert "failing fails, first at 1 x 16 x 32, 1 thread: ValueError: no such size" in results.notes
     assert sum(note.startswith("slow is left out from 1 x 16 x 32, 1 thread on") for note in results.notes) == 1
     assert said == [text for text in said if text in results.notes + results.wrong]
 

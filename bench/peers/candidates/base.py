@@ -29,6 +29,7 @@ class Candidate(ABC):
     gives      "result": float, with both scales; "scaled": without the scale of the rows; "sums": the int32 sums
     tolerance  the relative error its way of quantizing may have
     saturates  its kernels for CPUs without VNNI add pairs in int16 and may clip: large errors are to be expected there
+    pool       whose threads it uses: see [pools] in measure.py
     """
 
     name: ClassVar[str]
@@ -37,11 +38,16 @@ class Candidate(ABC):
     gives: ClassVar[str] = "result"
     tolerance: ClassVar[float]
     saturates: ClassVar[bool] = False
+    pool: ClassVar[str] = "OpenMP"
     version: str
 
     @abstractmethod
     def pack(self, weights: Weights, threads: int) -> Any:
         """What is made once of the weights."""
+
+    def pack_twin(self, weights: Weights, threads: int) -> Any:
+        """The same for calls that only go before others (`measure.cold_turn`): no thread may spin on after them."""
+        return self.pack(weights, threads)
 
     @abstractmethod
     def prepare(self, packed: Any, x: Activations, threads: int) -> list[Call]:

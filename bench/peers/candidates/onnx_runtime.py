@@ -27,6 +27,12 @@ class _OnnxRuntime(Candidate):
         raise NotImplementedError
 
     def pack(self, weights: Weights, threads: int) -> Any:
+        return self._session(weights, threads, {})
+
+    def pack_twin(self, weights: Weights, threads: int) -> Any:
+        return self._session(weights, threads, {"session.force_spinning_stop": "1"})
+
+    def _session(self, weights: Weights, threads: int, entries: dict[str, str]) -> Any:
         helper, float32 = self._onnx.helper, self._onnx.TensorProto.FLOAT
         graph = helper.make_graph(
             [self._node(weights)],
@@ -40,6 +46,8 @@ class _OnnxRuntime(Candidate):
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        for key, value in entries.items():
+            options.add_session_config_entry(key, value)
         session = self._runtime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
         return session, weights.n
 
@@ -58,7 +66,7 @@ class OrtDynamic(_OnnxRuntime):
     the scaling in a model quantized by `quantize_dynamic`. uint8 activations, one scale and zero point for all of them.
     """
 
-    name = "ORT dynamic"
+    name = pool = "ORT dynamic"  # each session has threads of its own
     tolerance = 0.02
     saturates = True
 
@@ -77,7 +85,7 @@ class OrtNBits(_OnnxRuntime):
     Blocks of k as large as it has them and k allows: the larger, the faster.
     """
 
-    name = "ORT NBits8"
+    name = pool = "ORT NBits8"
     tolerance = 0.02
 
     @staticmethod

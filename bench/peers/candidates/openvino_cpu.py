@@ -18,6 +18,7 @@ class OpenVino(Candidate):
     takes = "float32"
     tolerance = 0.02
     saturates = True
+    pool = "OpenVINO"
 
     def __init__(self) -> None:
         import openvino
