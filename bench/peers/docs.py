@@ -19,7 +19,7 @@ def section(results: Results, lines: list[Line], picture: str) -> str:
         parts.append(f"<details><summary>{grid.title}</summary>\n\n{markdown(grid)}\n\n</details>")
     remarks = left_out(results)
     if remarks:
-        parts.append("Left out:\n\n" + "\n".join(f"- {text}" for text in remarks))
+        parts.append("Remarks:\n\n" + "\n".join(f"- {text}" for text in remarks))
     return "\n\n".join(parts)
 
 

@@ -87,8 +87,9 @@ class Results:
 
 
 def reason(error: Exception) -> str:
-    """An exception in a line for the tables; paths of this checkout become relative."""
-    first = (str(error).splitlines() or [""])[0].replace(f"{REPOSITORY}/", "")
+    """An exception in a line for the tables, without the places of files on this machine."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    first = (text.splitlines() or [""])[0].replace(f"{REPOSITORY}/", "")
     return f"{type(error).__name__}: {first}"[:200]
 
 
