@@ -16,6 +16,9 @@ struct WeightLayout {
   NzLayout blocks;
   int64_t row_stride = 0, col_stride = 0;
 
+  // Whether each column of b is a run of words.
+  bool is_int4_rows() const { return int4 && transposed && !nz && col_stride == 1; }
+
   // Position of stored element (row, col).
   int64_t at(int64_t row, int64_t col) const { return nz ? blocks.at(row, col) : row * row_stride + col * col_stride; }
 };

@@ -62,6 +62,8 @@ struct GemmKernel {
 using DotFn = void(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b,
                    int64_t ldb, int32_t* c, int64_t ldc) noexcept;
 
+// A kernel for int4 has the same contract, but b holds two values a byte, the even k in the lower half: column j starts
+// at byte j * ldb, and k is even.
 struct DotKernel {
   const char* name;  // dot_<types>_<max_m>_<isa>
   IsaSet needs;

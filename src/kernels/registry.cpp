@@ -55,6 +55,15 @@ const GemmKernel* find_gemm(std::string_view name) {
 
 const GemmKernel& select_gemm(IsaSet available) { return first_available(&IsaTable::gemm, available); }
 const DotKernel& select_dot(IsaSet available) { return first_available(&IsaTable::dot, available); }
+const DotKernel* select_dot_int4(IsaSet available) {
+  for (const IsaTable* table : kTables) {
+    for (const DotKernel& kernel : table->dot_int4) {
+      if (available.contains(kernel.needs)) return &kernel;
+    }
+    if (available.contains(table->dot.front().needs)) return nullptr;  // its widened form is better than an older set's
+  }
+  return nullptr;
+}
 const EpilogueKernel& select_epilogue(IsaSet available) { return first_available(&IsaTable::epilogue, available); }
 const QuantizeKernel& select_quantize(IsaSet available) { return first_available(&IsaTable::quantize, available); }
 const PeakKernel& select_peak(IsaSet available) { return first_available(&IsaTable::peak, available); }

@@ -20,6 +20,7 @@ struct IsaTable {
   std::span<const EpilogueKernel> epilogue;
   std::span<const QuantizeKernel> quantize;
   std::span<const PeakKernel> peak;
+  std::span<const DotKernel> dot_int4 = {};  // may be empty: then int4 is widened first
 };
 
 // The compiled tables, best first, scalar last; never empty.
@@ -31,6 +32,8 @@ const GemmKernel* find_gemm(std::string_view name);
 // The first row, best first, whose needs are available. `available` must contain Isa::kScalar.
 const GemmKernel& select_gemm(IsaSet available);
 const DotKernel& select_dot(IsaSet available);
+// Null if the best instruction set that is available has none.
+const DotKernel* select_dot_int4(IsaSet available);
 const EpilogueKernel& select_epilogue(IsaSet available);
 const QuantizeKernel& select_quantize(IsaSet available);
 const PeakKernel& select_peak(IsaSet available);

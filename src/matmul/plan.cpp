@@ -35,7 +35,7 @@ void plan_scratch(const GemmProblem& p, int64_t b_bytes, int64_t sums, Plan& pla
   plan.workers_at = plan.row_init_at + align_bytes(chunk_rows * static_cast<int64_t>(sizeof(int32_t)));
   plan.sums_at = align_bytes(b_bytes);
   plan.gathered_at = plan.sums_at + align_bytes(sums * static_cast<int64_t>(sizeof(int32_t)));
-  plan.worker_bytes = plan.gathered_at + (p.b_layout ? align_bytes(plan.block_cols * p.k) : 0);
+  plan.worker_bytes = plan.gathered_at + (plan.gathers ? align_bytes(plan.block_cols * p.k) : 0);
 }
 
 void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
@@ -43,7 +43,7 @@ void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
   plan.a = row_packing(*plan.dot);
   plan_chunks(p, plan);
   const int64_t wanted = ceil_div(p.n * plan.batches, threads * kTasksPerThread);
-  const int64_t most = p.b_layout ? kGatheredDotCols : kMaxDotCols;
+  const int64_t most = plan.gathers ? kGatheredDotCols : kMaxDotCols;
   plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, most), kMinDotCols));
   plan.kc = p.k;
   plan.workers = useful_workers(plan.batches * p.m * p.n * p.k, plan.batches * ceil_div(p.n, plan.block_cols), threads);
@@ -81,14 +81,21 @@ bool suits_dot(const GemmProblem& p, const DotKernel& dot) {
 
 }  // namespace
 
-KernelChoice choose_kernels(IsaSet isas) { return {&select_gemm(isas), &select_dot(isas), &select_epilogue(isas)}; }
+KernelChoice choose_kernels(IsaSet isas) {
+  return {&select_gemm(isas), &select_dot(isas), select_dot_int4(isas), &select_epilogue(isas)};
+}
 
 Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads, const CacheSizes& caches) {
   Plan plan;
   static_cast<KernelChoice&>(plan) = kernels;
   plan.batches = problem.batch_count();
   const bool weight_rows_contiguous = problem.b_k_stride == 1 || problem.k == 1 || problem.b_layout != nullptr;
-  if (problem.b_panels == nullptr && weight_rows_contiguous && suits_dot(problem, *kernels.dot)) {
+  plan.gathers = problem.b_layout != nullptr;
+  if (kernels.dot_int4 && problem.b_layout && problem.b_layout->is_int4_rows() &&
+      suits_dot(problem, *kernels.dot_int4)) {
+    plan.dot = kernels.dot_int4, plan.gathers = false;
+    plan_dot(problem, threads, plan);
+  } else if (problem.b_panels == nullptr && weight_rows_contiguous && suits_dot(problem, *kernels.dot)) {
     plan_dot(problem, threads, plan);
   } else {
     plan_panels(problem, threads, caches, plan);

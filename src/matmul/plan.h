@@ -20,7 +20,8 @@
 //
 // A chunk is what is packed at a time: several matrices of a batch, or so many rows of one that scratch does not grow
 // with m. A weight in another form (int4, FRACTAL_NZ: format/weight_layout.h) takes the same roads: each task first
-// gathers its columns as int8 rows into L2, and then reads those.
+// gathers its columns as int8 rows into L2, and then reads those; but int4 words along k are read by a dot kernel of
+// their own where there is one.
 #pragma once
 
 #include <cstddef>
@@ -40,6 +41,7 @@ enum class Road { kDot, kPanels };
 struct KernelChoice {
   const GemmKernel* gemm = nullptr;
   const DotKernel* dot = nullptr;
+  const DotKernel* dot_int4 = nullptr;  // or null
   const EpilogueKernel* epilogue = nullptr;
 };
 KernelChoice choose_kernels(IsaSet isas);
@@ -47,6 +49,7 @@ KernelChoice choose_kernels(IsaSet isas);
 struct Plan : KernelChoice {
   Road road = Road::kPanels;
   RowPacking a;
+  bool gathers = false;  // columns of b, because of its layout
   int64_t batches = 1;
   int64_t chunk_batches = 1;  // matrices of a chunk; 1 unless chunk_rows is m
   int64_t chunk_rows = 0;     // rows of each

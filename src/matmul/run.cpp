@@ -56,6 +56,10 @@ struct Columns {
 Columns columns_of(const Plan& plan, const GemmProblem& p, const int8_t* b, int64_t col, int64_t cols,
                    std::byte* mine) {
   if (p.b_layout == nullptr) return {b + col * p.b_n_stride, p.b_k_stride, p.b_n_stride};
+  if (!plan.gathers) {  // int4 as it lies, for the kernel that reads it
+    const int64_t row_bytes = p.b_layout->row_stride * static_cast<int64_t>(sizeof(uint32_t));
+    return {b + col * row_bytes, 1, row_bytes};
+  }
   int8_t* const rows = reinterpret_cast<int8_t*>(mine + plan.gathered_at);
   gather_columns(*p.b_layout, b, p.k, col, cols, rows);
   return {rows, 1, p.k};

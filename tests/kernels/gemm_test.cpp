@@ -230,5 +230,52 @@ TEST_P(DotKernelTest, TakesTheLargestDepthOfTheSpecification) {
 
 INSTANTIATE_TEST_SUITE_P(All, DotKernelTest, testing::ValuesIn(kernel_cases(&IsaTable::dot)), KernelName());
 
+class DotInt4KernelTest : public KernelTest<DotKernel> {
+ protected:
+  // int4 values of b as int8, and the same two a byte.
+  void check(int64_t m, int64_t n, int64_t k, int a_fill) {
+    SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k);
+    const DotKernel& d = kernel();
+    const Operand a = make_operand(m % 3 ? Layout::kAlongK : Layout::kScattered, m, k, a_fill, random_);
+    Operand b = make_operand(Layout::kAlongK, n, k, kAny, random_);
+    const int64_t ldb = k / 2 + static_cast<int64_t>(random_() % 3);
+    GuardBuffer<uint8_t> halves((n - 1) * ldb + k / 2);
+    for (int64_t j = 0; j < n; ++j) {
+      for (int64_t p = 0; p < k; p += 2) {
+        const uint8_t byte = static_cast<uint8_t>(random_());
+        halves[j * ldb + p / 2] = byte;
+        b.data[j * b.line_stride + p] = static_cast<int8_t>(((byte & 15) ^ 8) - 8);
+        b.data[j * b.line_stride + p + 1] = static_cast<int8_t>(((byte >> 4) ^ 8) - 8);
+      }
+    }
+    GuardBuffer<uint8_t> a_panel(m * round_up(k, d.kr) * d.a_bytes);
+    GuardBuffer<int32_t> row_init(m), c(m * n);
+    d.pack_a(a.data.data(), a.line_stride, a.k_stride, m, k, a_panel.data(), row_init.data());
+    d.run(m, n, k, a_panel.data(), row_init.data(), reinterpret_cast<const int8_t*>(halves.data()), ldb, c.data(), n);
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        ASSERT_EQ(static_cast<uint32_t>(c[i * n + j]), reference(a, b, i, j, 0, k)) << "row " << i << ", column " << j;
+      }
+    }
+  }
+  std::mt19937 random_{20240229};
+};
+
+TEST_P(DotInt4KernelTest, Agrees) {
+  for (int64_t m : {1, 2, 3, 4, 5, 7, 8, 9, 17}) {
+    for (int64_t n : {1, 3, 4, 7, 8, 9, 33}) {
+      for (int64_t k : {8, 16, 56, 64, 120, 128, 136, 256, 264}) check(m, n, k, kAny);
+    }
+  }
+  check(kernel().max_m, 5, 200, kAny);
+}
+
+TEST_P(DotInt4KernelTest, TakesTheLargestDepthAndExtremes) {
+  for (int fill : {-128, 127, kEither}) check(3, 5, 65528, fill);
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DotInt4KernelTest);  // not every build has one
+INSTANTIATE_TEST_SUITE_P(All, DotInt4KernelTest, testing::ValuesIn(kernel_cases(&IsaTable::dot_int4)), KernelName());
+
 }  // namespace
 }  // namespace a8w8::test

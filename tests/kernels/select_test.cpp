@@ -50,6 +50,13 @@ TEST(SelectKernel, TakesTheBestAvailable) {
   }
 }
 
+TEST(SelectKernel, WidensInt4WhereTheBestSetHasNoKernelForIt) {
+  EXPECT_EQ(select_dot_int4(Isa::kScalar), nullptr);
+  EXPECT_EQ(select_dot_int4(kUpToAvx2), nullptr);
+  if (!is_compiled(Isa::kAvx512Vnni)) return;
+  EXPECT_STREQ(select_dot_int4(kUpToAvx2 | Isa::kAvx512Vnni)->name, "dot_s8s4s32_48_avx512_vnni");
+}
+
 TEST(IsaTables, EndWithScalarAndAreComplete) {
   ASSERT_FALSE(isa_tables().empty());
   EXPECT_EQ(isa_tables().back()->isa, Isa::kScalar);
@@ -78,6 +85,7 @@ TEST(IsaTables, NamesSayWhatTheRowsSay) {
       check(g, "gemm_s8s8s32_" + tile, *table);
     }
     for (const DotKernel& d : table->dot) check(d, "dot_s8s8s32_" + std::to_string(d.max_m), *table);
+    for (const DotKernel& d : table->dot_int4) check(d, "dot_s8s4s32_" + std::to_string(d.max_m), *table);
     for (const EpilogueKernel& e : table->epilogue) check(e, "epilogue", *table);
     for (const QuantizeKernel& q : table->quantize) check(q, "quantize", *table);
     for (const PeakKernel& p : table->peak) check(p, "peak", *table);

@@ -12,8 +12,7 @@
 // starts each row anew and stops at page ends (b in memory, m = 1: 630 us with, 885 us without); and into L1 shortly
 // before it is needed, in the next rows where this one ends (n = k = 4096 in L3: 257 us with, 283 without; 1536 x 384
 // in L2: 11.2 and 13.8 us).
-#include <immintrin.h>
-
+#include "kernels/avx512_vnni/dot_sums.h"
 #include "kernels/avx512_vnni/kernels.h"
 
 namespace a8w8::avx512_vnni {
@@ -25,25 +24,6 @@ constexpr int cols_for(int rows) { return rows <= 3 ? 8 : rows <= 6 ? 4 : 3; }  
 constexpr int64_t kAhead = 1024;                                                // bytes, see [dot-prefetch]
 constexpr int kGroup = 4;                                                       // columns whose sums are made at once
 static_assert(kDotKr == kStep);
-
-// Element r of the result is the sum of the sixteen lanes of v[r].
-[[gnu::always_inline]] inline __m128i sums(const __m512i* v) {
-  const __m512i v01 = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
-  const __m512i v23 = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
-  const __m512i s = _mm512_add_epi32(_mm512_unpacklo_epi64(v01, v23), _mm512_unpackhi_epi64(v01, v23));
-  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64(s, 1));
-  return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-}
-
-// Ends the life of one register and begins another's. Without it, GCC 12 arranges the accumulators for the additions
-// after the loop and keeps some of them in memory within it (75 moves a step at M = 6).
-[[gnu::always_inline]] inline void settle(__m512i& v) {
-#if defined(__AVX512F__)  // not where the tests emulate it
-  __asm__("" : "+v"(v));
-#else
-  (void)v;
-#endif
-}
 
 struct Pass {
   const int8_t* a;  // the first of M rows in their panel
@@ -68,24 +48,42 @@ void pass(const Pass& x) {
 #pragma GCC unroll 8
     for (int r = 0; r < kGroups * kGroup; ++r) acc[i][r] = _mm512_setzero_si512();
   }
-  // One loop with a mask for the odd end of k, for the same reason.
+  // One loop with a mask for the odd end of k: with a second copy of its body, GCC keeps accumulators in memory.
   const int8_t* a = x.a;
   for (int64_t p = 0; p < x.k; p += kStep, a += x.a_step) {
     const __mmask64 mask = x.k - p < kStep ? ~uint64_t{0} >> (kStep - (x.k - p)) : ~uint64_t{0};
     const int64_t further = p + kAhead, soon = further < x.k ? further : further - x.k + x.ahead;
-    __m512i b4[kCols];
-#pragma GCC unroll 8
-    for (int r = 0; r < kCols; ++r) {
+    const auto load_b = [&](int r) __attribute__((always_inline)) {
       _mm_prefetch(reinterpret_cast<const char*>(rows[r] + soon), _MM_HINT_T0);
       _mm_prefetch(reinterpret_cast<const char*>(rows[r] + x.ahead + p), _MM_HINT_T1);
-      b4[r] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, rows[r] + p), _mm512_set1_epi8(-128));
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) {
+      return _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, rows[r] + p), _mm512_set1_epi8(-128));
+    };
+    const auto load_a = [&](int i) __attribute__((always_inline)) {
       __m512i a4 = _mm512_loadu_si512(a + i * kStep);
       settle(a4);  // one load, not one for each column
+      return a4;
+    };
+    // The fewer of both stay in registers, the others pass by.
+    if constexpr (M <= kCols) {
+      __m512i a4[M];
 #pragma GCC unroll 8
-      for (int r = 0; r < kCols; ++r) acc[i][r] = _mm512_dpbusd_epi32(acc[i][r], b4[r], a4);
+      for (int i = 0; i < M; ++i) a4[i] = load_a(i);
+#pragma GCC unroll 8
+      for (int r = 0; r < kCols; ++r) {
+        const __m512i b4 = load_b(r);
+#pragma GCC unroll 8
+        for (int i = 0; i < M; ++i) acc[i][r] = _mm512_dpbusd_epi32(acc[i][r], b4, a4[i]);
+      }
+    } else {
+      __m512i b4[kCols];
+#pragma GCC unroll 8
+      for (int r = 0; r < kCols; ++r) b4[r] = load_b(r);
+#pragma GCC unroll 8
+      for (int i = 0; i < M; ++i) {
+        const __m512i a4 = load_a(i);
+#pragma GCC unroll 8
+        for (int r = 0; r < kCols; ++r) acc[i][r] = _mm512_dpbusd_epi32(acc[i][r], b4[r], a4);
+      }
     }
   }
 #pragma GCC unroll 8

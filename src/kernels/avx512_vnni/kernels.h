@@ -9,12 +9,12 @@
 namespace a8w8::avx512_vnni {
 
 inline constexpr int kMr = 6, kNr = 64, kKr = 4;  // the register tile, see gemm.cpp
-inline constexpr int kDotMaxM = 48, kDotKr = 64;
+inline constexpr int kDotMaxM = 48, kDotKr = 64, kDotInt4Kr = 128;
 
-PackAFn pack_a, pack_dot_a;
+PackAFn pack_a, pack_dot_a, pack_dot_int4_a;
 PackBFn pack_b;
 GemmFn gemm;
-DotFn dot;
+DotFn dot, dot_int4;
 EpilogueFn epilogue;
 QuantizeRowFn quantize_row;
 DynamicQuantRowFn dynamic_quant_row;

@@ -88,6 +88,21 @@ ToRegister convert(FromRegister x, Convert convert_lane) {
   return to.value();
 }
 
+// Bit by bit: the bit of `table` whose number the bits of a, b and c make, a being the highest.
+template <class Register>
+Register ternary_logic(Register a, Register b, Register c, int table) {
+  const Lanes<uint32_t, Register> x(a), y(b), z(c);
+  Lanes<uint32_t, Register> r;
+  for (int i = 0; i < r.kCount; ++i) {
+    for (int row = 0; row < 8; ++row) {
+      if (!(table >> row & 1)) continue;
+      const uint32_t fits_x = row & 4 ? x.lane[i] : ~x.lane[i], fits_y = row & 2 ? y.lane[i] : ~y.lane[i];
+      r.lane[i] |= fits_x & fits_y & (row & 1 ? z.lane[i] : ~z.lane[i]);
+    }
+  }
+  return r.value();
+}
+
 inline int32_t round_to_int(float x) {
   return x >= -0x1p31f && x < 0x1p31f ? static_cast<int32_t>(std::nearbyint(x)) : INT32_MIN;  // NaN too
 }
@@ -116,6 +131,9 @@ inline int32_t round_to_int(float x) {
 #define _mm512_mask_storeu_epi32(out, m, x) emulated::mask_store<int32_t, simde__m512i>(out, m, x)
 #undef _mm512_mask_storeu_ps
 #define _mm512_mask_storeu_ps(out, m, x) emulated::mask_store<float, simde__m512>(out, m, x)
+
+#undef _mm512_ternarylogic_epi32
+#define _mm512_ternarylogic_epi32(a, b, c, table) emulated::ternary_logic(a, b, c, table)
 
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps(x) \
