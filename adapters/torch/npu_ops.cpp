@@ -18,8 +18,8 @@ namespace {
 using OptionalInt = std::optional<int64_t>;
 
 // Parameters of the schemas that these operations do not take: given at all, they are refused.
-void refuse_if(bool given, const char* op, const std::string& what) {
-  if (given) throw Error(ErrorCode::kUnsupported, std::string(op) + ": " + what);
+[[noreturn]] void refuse(const char* op, const std::string& what) {
+  throw Error(ErrorCode::kUnsupported, std::string(op) + ": " + what);
 }
 
 template <Mode mode>
@@ -32,7 +32,8 @@ at::Tensor quant_matmul(const at::Tensor& x1, const at::Tensor& x2, const at::Te
        {std::pair("x1_dtype", x1_dtype.has_value()), std::pair("x2_dtype", x2_dtype.has_value()),
         std::pair("pertoken_scale_dtype", pertoken_scale_dtype.has_value()),
         std::pair("scale_dtype", scale_dtype.has_value()), std::pair("y_scale", y_scale.has_value())}) {
-    refuse_if(given, kOp, std::string(name) + " is given, but must be None: it is not supported on these products");
+    if (given)
+      refuse(kOp, std::string(name) + " is given, but must be None: it is not supported on these products");
   }
   return with_operands(kOp, mode, [&](Operands& operands) {
     QuantMatmulArgs args;
@@ -84,14 +85,14 @@ std::tuple<at::Tensor, at::Tensor> dynamic_quant(const at::Tensor& input, Option
                                                  OptionalTensor group_index, OptionalInt dst_type,
                                                  c10::string_view quant_mode, double dst_type_max) {
   constexpr const char* kOp = "npu_dynamic_quant";
-  refuse_if(quant_mode != "pertoken", kOp,
-            "quant_mode is \"" + std::string(quant_mode) + "\", but must be \"pertoken\"");
-  refuse_if(dst_type_max != 0.0, kOp, "dst_type_max is " + std::to_string(dst_type_max) + ", but must be 0");
+  if (quant_mode != "pertoken")
+    refuse(kOp, "quant_mode is \"" + std::string(quant_mode) + "\", but must be \"pertoken\"");
+  if (dst_type_max != 0.0) refuse(kOp, "dst_type_max is " + std::to_string(dst_type_max) + ", but must be 0");
   const bool int4 = dst_type && is_quint4x2(*dst_type);
   if (dst_type && !int4) {
     const DType dtype = dtype_argument(kOp, "dst_type", *dst_type);
-    refuse_if(dtype != DType::kI8, kOp,
-              std::string("dst_type is ") + dtype_name(dtype) + ", but must be None, int8 or quint4x2");
+    if (dtype != DType::kI8)
+      refuse(kOp, std::string("dst_type is ") + dtype_name(dtype) + ", but must be None, int8 or quint4x2");
   }
   return with_operands(kOp, mode, [&](Operands& operands) {
     const DynamicQuantArgs args{operands.view(input, "input", Free::kAll),

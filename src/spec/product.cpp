@@ -13,7 +13,7 @@ constexpr Product kProducts[] = {Product::kAtlasA2, Product::kAtlasInference};
 constexpr int kUnset = -1;
 std::atomic<int> g_default{kUnset};
 
-Product product_from_environment() {
+Product read_environment() {
   const char* name = std::getenv("A8W8_PRODUCT");
   if (name == nullptr || *name == '\0') return Product::kAtlasA2;
   try {
@@ -21,6 +21,12 @@ Product product_from_environment() {
   } catch (const Error& e) {
     throw Error(e.code(), str_cat("A8W8_PRODUCT: ", e.what()));
   }
+}
+
+// Read once; a value that is refused is read again by the next call.
+Product product_from_environment() {
+  static const Product product = read_environment();
+  return product;
 }
 
 }  // namespace
