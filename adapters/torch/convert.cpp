@@ -1,5 +1,6 @@
 #include "convert.h"
 
+#include <ATen/EmptyTensor.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/ScalarType.h>
 #include <torch/csrc/stable/c/shim.h>
@@ -143,16 +144,15 @@ std::optional<ConstTensorView> Operands::view(OptionalTensor tensor, const char*
 }
 
 at::Tensor Operands::empty(const TensorDesc& desc) const {
-  const at::TensorOptions options(to_scalar_type(desc.dtype));
-  if (mode_ == Mode::kCpu)
-    return at::empty(at::IntArrayRef(desc.sizes.begin(), desc.sizes.end()), options.device(at::kCPU));
+  const at::ScalarType type = to_scalar_type(desc.dtype);
+  if (mode_ == Mode::kCpu) return at::detail::empty_cpu(at::IntArrayRef(desc.sizes.begin(), desc.sizes.end()), type);
   std::vector<c10::SymInt> sizes(desc.sizes.begin(), desc.sizes.end());
   for (c10::SymInt& size : sizes) {
     for (const StandIn& s : stand_ins_) {
       if (size.maybe_as_int() == s.number) size = s.symbol;
     }
   }
-  return at::empty_symint(sizes, options.device(at::kMeta));
+  return at::empty_symint(sizes, at::TensorOptions(type).device(at::kMeta));
 }
 
 TensorView output_view(const at::Tensor& tensor) {

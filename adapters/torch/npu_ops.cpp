@@ -36,11 +36,14 @@ at::Tensor quant_matmul(const at::Tensor& x1, const at::Tensor& x2, const at::Te
       refuse(kOp, std::string(name) + " is given, but must be None: it is not supported on these products");
   }
   return with_operands(kOp, mode, [&](Operands& operands) {
-    QuantMatmulArgs args;
-    args.x1 = operands.view(x1, "x1", Free::kRows), args.x2 = operands.view(x2, "x2", Free::kBatch);
-    args.scale = operands.view(scale, "scale"), args.offset = operands.view(offset, "offset");
-    args.pertoken_scale = operands.view(pertoken_scale, "pertoken_scale", Free::kAll, 1);
-    args.bias = operands.view(bias, "bias", Free::kBatch);
+    QuantMatmulArgs args{
+        .x1 = operands.view(x1, "x1", Free::kRows),
+        .x2 = operands.view(x2, "x2", Free::kBatch),
+        .scale = operands.view(scale, "scale"),
+        .offset = operands.view(offset, "offset"),
+        .pertoken_scale = operands.view(pertoken_scale, "pertoken_scale", Free::kAll, 1),
+        .bias = operands.view(bias, "bias", Free::kBatch),
+    };
     if (output_dtype) args.output_dtype = dtype_argument(kOp, "output_dtype", *output_dtype);
     if (group_sizes) args.group_sizes = Dims(group_sizes->data(), static_cast<int64_t>(group_sizes->size()));
     const at::Tensor out = operands.empty(infer(args));

@@ -25,7 +25,7 @@ GemmProblem lower_problem(const ConstTensorView& x, const ConstTensorView& weigh
 }
 
 // What both forms share: the problem, its plan, and where everything lies in the context's scratch. The caller fills
-// x_q, scale and, where it has them, row_scale or a bias.
+// x_q and the epilogue, whose arrays have room in row_scale, scale and words.
 class LinearCall {
  public:
   LinearCall(const LinearCall&) = delete;  // the problem refers to the weight
@@ -50,7 +50,6 @@ class LinearCall {
     run_scratch_ = base + run_at;
     if (copied_bytes > 0) x_ = copy_dense(x, base + copy_at);
     problem_.a = x_q;
-    epilogue.scale = scale;
     epilogue.out_dtype = out.dtype, epilogue.out = out.data;
   }
 
@@ -74,10 +73,11 @@ class LinearCall {
 
 // deq_scale as float32: a float as it is; of an int64 the low 32 bits, which serves the checkpoints' plain form and
 // npu_trans_quant_param's words alike.
-void read_deq_scale(const ConstTensorView& deq_scale, int64_t* words, float* scale) {
-  if (deq_scale.dtype != DType::kI64) return read_floats(deq_scale, scale);
+const float* deq_scale_of(const ConstTensorView& deq_scale, int64_t* words, float* scale) {
+  if (deq_scale.dtype != DType::kI64) return dense_floats(deq_scale, scale);
   read_ints(deq_scale, words);
   for (int64_t j = 0; j < deq_scale.numel(); ++j) scale[j] = std::bit_cast<float>(static_cast<uint32_t>(words[j]));
+  return scale;
 }
 
 float read_float(const ConstTensorView& view) {
@@ -100,12 +100,8 @@ void linear_dynamic(const LinearDynamicArgs& args, const TensorView& out, Execut
   LinearCall call(args.x, args.weight, out, ctx);
   dynamic_quant_rows(call.x(), {}, {call.x_q}, call.row_scale, ctx);
   call.epilogue.row_scale = call.row_scale;
-  read_floats(args.weight_scale, call.scale);
-  if (args.bias) {
-    float* const bias = reinterpret_cast<float*>(call.words);
-    read_floats(*args.bias, bias);
-    call.epilogue.bias_f32 = bias;
-  }
+  call.epilogue.scale = dense_floats(args.weight_scale, call.scale);
+  if (args.bias) call.epilogue.bias_f32 = dense_floats(*args.bias, reinterpret_cast<float*>(call.words));
   call.run("linear_dynamic");
 }
 
@@ -126,12 +122,9 @@ void linear_static(const LinearStaticArgs& args, const TensorView& out, Executio
   StaticScales scales;
   scales.scale = &input_scale, scales.zero_point = &input_offset;
   quantize_rows(call.x(), scales, {call.x_q}, ctx);
-  read_deq_scale(args.deq_scale, reinterpret_cast<int64_t*>(call.words), call.scale);
-  if (args.quant_bias) {
-    int32_t* const bias = reinterpret_cast<int32_t*>(call.words);  // the packed scales are read
-    read_ints(*args.quant_bias, bias);
-    call.epilogue.bias_i32 = bias;
-  }
+  call.epilogue.scale = deq_scale_of(args.deq_scale, reinterpret_cast<int64_t*>(call.words), call.scale);
+  if (args.quant_bias)  // the packed scales are read by now
+    call.epilogue.bias_i32 = dense_ints(*args.quant_bias, reinterpret_cast<int32_t*>(call.words));
   call.run("linear_static");
 }
 

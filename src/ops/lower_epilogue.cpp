@@ -28,15 +28,20 @@ void EpilogueOperands::lower_scale(std::byte* base, EpilogueDesc& e) const {
   if (args_.output_dtype == DType::kI32) return;  // the scale is checked but takes no part
   float* scale = ScratchLayout::at<float>(base, scale_at_);
   int32_t* offset = ScratchLayout::at<int32_t>(base, offset_at_);
+  const bool packed = args_.scale.dtype == DType::kI64, packs = packs_float_scale(args_);
+  if (!packed && !packs && args_.scale.numel() == n_) {
+    e.scale = dense_floats(args_.scale, scale);
+    return;
+  }
   e.scale = scale;
   if (args_.output_dtype == DType::kI8) e.offset = offset;
-  if (args_.scale.dtype == DType::kI64) {
+  if (packed) {
     int64_t* words = ScratchLayout::at<int64_t>(base, words_at_);
     read_ints(args_.scale, words);
     decode(words, args_.scale.numel(), scale, offset);
   } else {
     read_floats(args_.scale, scale);
-    if (packs_float_scale(args_)) pack_and_decode(base, scale, offset);
+    if (packs) pack_and_decode(base, scale, offset);
   }
   for (int64_t j = args_.scale.numel(); j < n_; ++j) scale[j] = scale[0];
 }
@@ -65,8 +70,9 @@ void EpilogueOperands::pack_and_decode(std::byte* base, float* scale, int32_t* o
 // One a row of the problem: where a batch was folded into rows, every matrix of it has the same ones.
 const float* EpilogueOperands::lower_row_scale(std::byte* base) const {
   float* row_scale = ScratchLayout::at<float>(base, row_scale_at_);
-  read_floats(*args_.pertoken_scale, row_scale);
   const int64_t m = args_.pertoken_scale->numel();
+  if (m == rows_) return dense_floats(*args_.pertoken_scale, row_scale);
+  read_floats(*args_.pertoken_scale, row_scale);
   for (int64_t i = m; i < rows_; ++i) row_scale[i] = row_scale[i - m];
   return row_scale;
 }
@@ -75,13 +81,9 @@ void EpilogueOperands::lower_bias(std::byte* base, EpilogueDesc& e) const {
   const bool batched = args_.bias->rank() == 3 && args_.bias->sizes[0] > 1;
   e.bias_batch_stride = batched ? n_ : 0;
   if (args_.bias->dtype == DType::kI32) {
-    int32_t* bias = ScratchLayout::at<int32_t>(base, bias_at_);
-    read_ints(*args_.bias, bias);
-    e.bias_i32 = bias;
+    e.bias_i32 = dense_ints(*args_.bias, ScratchLayout::at<int32_t>(base, bias_at_));
   } else {
-    float* bias = ScratchLayout::at<float>(base, bias_at_);
-    read_floats(*args_.bias, bias);
-    e.bias_f32 = bias;
+    e.bias_f32 = dense_floats(*args_.bias, ScratchLayout::at<float>(base, bias_at_));
   }
 }
 

@@ -10,9 +10,9 @@ namespace {
 // Calls element(i, pointer) for each element, i counting in row-major order.
 template <class Element>
 void for_each_element(const ConstTensorView& view, Element element) {
-  if (view.rank() == 0) return element(0, static_cast<const std::byte*>(view.data));
-  const int64_t rows = row_count(view), length = view.sizes[-1];
-  const int64_t step = view.strides[-1] * static_cast<int64_t>(dtype_size(view.dtype));
+  const bool dense = view.is_contiguous();  // then it is one long row
+  const int64_t rows = dense ? 1 : row_count(view), length = dense ? view.numel() : view.sizes[-1];
+  const int64_t step = (dense ? 1 : view.strides[-1]) * static_cast<int64_t>(dtype_size(view.dtype));
   for (int64_t r = 0; r < rows; ++r) {
     const std::byte* p = row_pointer(view, r);
     for (int64_t j = 0; j < length; ++j) element(r * length + j, p + j * step);
@@ -29,6 +29,12 @@ T load(const std::byte* p) {
 template <class Source, class Target, class Convert>
 void read_as(const ConstTensorView& view, Target* out, Convert convert) {
   for_each_element(view, [&](int64_t i, const std::byte* p) { out[i] = convert(load<Source>(p)); });
+}
+
+// Views may point anywhere in a mapped file; kernels read whole elements.
+template <class T>
+bool is_dense_array(const ConstTensorView& view) {
+  return view.is_contiguous() && reinterpret_cast<uintptr_t>(view.data) % alignof(T) == 0;
 }
 
 template <class T>
@@ -79,6 +85,18 @@ void read_floats(const ConstTensorView& view, float* out) {
 
 void read_ints(const ConstTensorView& view, int32_t* out) { read_as<int32_t>(view, out, same<int32_t>); }
 void read_ints(const ConstTensorView& view, int64_t* out) { read_as<int64_t>(view, out, same<int64_t>); }
+
+const float* dense_floats(const ConstTensorView& view, float* to) {
+  if (view.dtype == DType::kF32 && is_dense_array<float>(view)) return static_cast<const float*>(view.data);
+  read_floats(view, to);
+  return to;
+}
+
+const int32_t* dense_ints(const ConstTensorView& view, int32_t* to) {
+  if (is_dense_array<int32_t>(view)) return static_cast<const int32_t*>(view.data);
+  read_ints(view, to);
+  return to;
+}
 
 ConstTensorView copy_dense(const ConstTensorView& view, void* to) {
   const size_t size = dtype_size(view.dtype);

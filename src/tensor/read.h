@@ -12,6 +12,10 @@ void read_floats(const ConstTensorView& view, float* out);
 void read_ints(const ConstTensorView& view, int32_t* out);
 void read_ints(const ConstTensorView& view, int64_t* out);
 
+// The same elements as a dense array: those of the view where they lie, if it is one already, or else read to `to`.
+const float* dense_floats(const ConstTensorView& view, float* to);
+const int32_t* dense_ints(const ConstTensorView& view, int32_t* to);
+
 // A view as rows along its last dimension, numbered in row-major order; rank >= 1.
 int64_t row_count(const ConstTensorView& view);
 const std::byte* row_pointer(const ConstTensorView& view, int64_t row);
