@@ -2,6 +2,7 @@
 // a NaN stays a NaN of the same sign, made quiet, with the upper bits of its payload.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 namespace a8w8 {
@@ -9,6 +10,8 @@ namespace a8w8 {
 uint16_t float_to_half(float x) noexcept;
 float half_to_float(uint16_t bits) noexcept;  // exact
 uint16_t float_to_bfloat16(float x) noexcept;
-float bfloat16_to_float(uint16_t bits) noexcept;  // exact
+inline float bfloat16_to_float(uint16_t bits) noexcept {  // exact
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
 
 }  // namespace a8w8

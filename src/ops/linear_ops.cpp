@@ -1,6 +1,7 @@
 // linear_dynamic and linear_static: quantize the rows of x into scratch, then one integer product.
 #include "a8w8/linear_ops.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "a8w8/context.h"
@@ -76,7 +77,8 @@ class LinearCall {
 const float* deq_scale_of(const ConstTensorView& deq_scale, int64_t* words, float* scale) {
   if (deq_scale.dtype != DType::kI64) return dense_floats(deq_scale, scale);
   read_ints(deq_scale, words);
-  for (int64_t j = 0; j < deq_scale.numel(); ++j) scale[j] = std::bit_cast<float>(static_cast<uint32_t>(words[j]));
+  std::transform(words, words + deq_scale.numel(), scale,
+                 [](int64_t word) { return std::bit_cast<float>(static_cast<uint32_t>(word)); });
   return scale;
 }
 

@@ -1,6 +1,8 @@
 #include "ops/lower_epilogue.h"
 
-#include "a8w8/quant_param.h"
+#include <algorithm>
+
+#include "quant/packed_word.h"
 #include "spec/quant_matmul_rules.h"
 #include "tensor/read.h"
 
@@ -26,45 +28,47 @@ EpilogueDesc EpilogueOperands::lower(std::byte* base, void* out) const {
 
 void EpilogueOperands::lower_scale(std::byte* base, EpilogueDesc& e) const {
   if (args_.output_dtype == DType::kI32) return;  // the scale is checked but takes no part
-  float* scale = ScratchLayout::at<float>(base, scale_at_);
-  int32_t* offset = ScratchLayout::at<int32_t>(base, offset_at_);
-  const bool packed = args_.scale.dtype == DType::kI64, packs = packs_float_scale(args_);
-  if (!packed && !packs && args_.scale.numel() == n_) {
+  const int64_t count = args_.scale.numel();
+  float* const scale = ScratchLayout::at<float>(base, scale_at_);
+  if (args_.scale.dtype == DType::kI64) {
+    decode(base, scale, e);
+  } else if (packs_float_scale(args_)) {
+    pack(base, scale, e);
+  } else if (count == n_) {
     e.scale = dense_floats(args_.scale, scale);
     return;
-  }
-  e.scale = scale;
-  if (args_.output_dtype == DType::kI8) e.offset = offset;
-  if (packed) {
-    int64_t* words = ScratchLayout::at<int64_t>(base, words_at_);
-    read_ints(args_.scale, words);
-    decode(words, args_.scale.numel(), scale, offset);
   } else {
     read_floats(args_.scale, scale);
-    if (packs) pack_and_decode(base, scale, offset);
   }
-  for (int64_t j = args_.scale.numel(); j < n_; ++j) scale[j] = scale[0];
+  std::fill(scale + count, scale + n_, scale[0]);
+  e.scale = scale;
 }
 
 // An int64 scale: the offset argument is not read, the packed one counts.
-void EpilogueOperands::decode(const int64_t* words, int64_t count, float* scale, int32_t* offset) const {
-  for (int64_t j = 0; j < count; ++j) {
-    const QuantParam param = decode_quant_param(words[j]);
-    scale[j] = param.scale, offset[j] = param.offset;
-  }
-  for (int64_t j = count; j < n_; ++j) offset[j] = offset[0];
+void EpilogueOperands::decode(std::byte* base, float* scale, EpilogueDesc& e) const {
+  const int64_t count = args_.scale.numel();
+  int64_t* const words = ScratchLayout::at<int64_t>(base, words_at_);
+  read_ints(args_.scale, words);
+  std::transform(words, words + count, scale, scale_of_word);
+  if (args_.output_dtype != DType::kI8) return;
+  int32_t* const offset = ScratchLayout::at<int32_t>(base, offset_at_);
+  std::transform(words, words + count, offset, offset_of_word);
+  std::fill(offset + count, offset + n_, offset[0]);
+  e.offset = offset;
 }
 
 // What npu_trans_quant_param(scale, offset) would store, read back: the scale loses 13 bits, the offset becomes an
 // integer.
-void EpilogueOperands::pack_and_decode(std::byte* base, float* scale, int32_t* offset) const {
-  for (int64_t j = 0; j < args_.scale.numel(); ++j) scale[j] = decode_quant_param(encode_quant_param(scale[j])).scale;
-  float* given = ScratchLayout::at<float>(base, words_at_);
-  const int64_t count = args_.offset ? args_.offset->numel() : 1;
-  given[0] = 0.0f;
-  if (args_.offset) read_floats(*args_.offset, given);
-  for (int64_t j = 0; j < count; ++j) offset[j] = decode_quant_param(encode_quant_param(1.0f, given[j])).offset;
-  for (int64_t j = count; j < n_; ++j) offset[j] = offset[0];
+void EpilogueOperands::pack(std::byte* base, float* scale, EpilogueDesc& e) const {
+  read_floats(args_.scale, scale);
+  std::transform(scale, scale + args_.scale.numel(), scale, packed_scale);
+  if (!args_.offset) return;
+  const int64_t count = args_.offset->numel();
+  const float* const given = dense_floats(*args_.offset, ScratchLayout::at<float>(base, words_at_));
+  int32_t* const offset = ScratchLayout::at<int32_t>(base, offset_at_);
+  std::transform(given, given + count, offset, packed_offset);
+  std::fill(offset + count, offset + n_, offset[0]);
+  e.offset = offset;
 }
 
 // One a row of the problem: where a batch was folded into rows, every matrix of it has the same ones.

@@ -19,8 +19,8 @@ class EpilogueOperands {
 
  private:
   void lower_scale(std::byte* base, EpilogueDesc& e) const;
-  void decode(const int64_t* words, int64_t count, float* scale, int32_t* offset) const;
-  void pack_and_decode(std::byte* base, float* scale, int32_t* offset) const;
+  void decode(std::byte* base, float* scale, EpilogueDesc& e) const;
+  void pack(std::byte* base, float* scale, EpilogueDesc& e) const;
   const float* lower_row_scale(std::byte* base) const;
   void lower_bias(std::byte* base, EpilogueDesc& e) const;
 

@@ -3,7 +3,7 @@
 #include <bit>
 #include <vector>
 
-#include "quant/saturate.h"
+#include "quant/packed_word.h"
 #include "spec/quantize_rules.h"
 #include "spec/rules.h"
 #include "tensor/read.h"
@@ -11,33 +11,26 @@
 namespace a8w8 {
 namespace {
 
-constexpr uint32_t kScaleMask = 0xffffe000;  // sign, exponent, the upper ten bits of the mantissa
-constexpr int kOffsetShift = 37;
-constexpr uint64_t kOffsetMask = 0x1ff;
+constexpr uint64_t kOffsetMask = (uint64_t{1} << kPackedOffsetBits) - 1;
 constexpr uint64_t kValidBit = uint64_t{1} << 46;
-constexpr int32_t kOffsetMin = -256, kOffsetMax = 255;
 
 uint32_t round_scale(uint32_t bits) {
   const uint32_t exponent = (bits >> 23) & 0xff;
   if (exponent == 0) return bits & 0x80000000;
-  if (exponent == 0xff) return bits & kScaleMask;
-  return (bits + 0xfff + ((bits >> 13) & 1)) & kScaleMask;
+  if (exponent == 0xff) return bits & kPackedScaleMask;
+  return (bits + 0xfff + ((bits >> 13) & 1)) & kPackedScaleMask;
 }
 
 }  // namespace
 
 int64_t encode_quant_param(float scale, float offset, ScaleRounding rounding) {
   const uint32_t bits = std::bit_cast<uint32_t>(scale);
-  const uint32_t scale_bits = rounding == ScaleRounding::kTruncate ? bits & kScaleMask : round_scale(bits);
-  const uint64_t o = static_cast<uint64_t>(saturate_rint<int32_t>(offset, kOffsetMin, kOffsetMax)) & kOffsetMask;
-  return static_cast<int64_t>(scale_bits | (o << kOffsetShift) | kValidBit);
+  const uint32_t scale_bits = rounding == ScaleRounding::kTruncate ? bits & kPackedScaleMask : round_scale(bits);
+  const uint64_t o = static_cast<uint64_t>(packed_offset(offset)) & kOffsetMask;
+  return static_cast<int64_t>(scale_bits | (o << kPackedOffsetShift) | kValidBit);
 }
 
-QuantParam decode_quant_param(int64_t word) {
-  const uint64_t u = static_cast<uint64_t>(word);
-  const int32_t o = static_cast<int32_t>((u >> kOffsetShift) & kOffsetMask);
-  return {std::bit_cast<float>(static_cast<uint32_t>(u) & kScaleMask), o > kOffsetMax ? o - 512 : o};
-}
+QuantParam decode_quant_param(int64_t word) { return {scale_of_word(word), offset_of_word(word)}; }
 
 void trans_quant_param(const TransQuantParamArgs& args, const TensorView& out) {
   TensorDesc desc;

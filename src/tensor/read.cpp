@@ -26,25 +26,22 @@ T load(const std::byte* p) {
   return value;
 }
 
-template <class Source, class Target, class Convert>
-void read_as(const ConstTensorView& view, Target* out, Convert convert) {
-  for_each_element(view, [&](int64_t i, const std::byte* p) { out[i] = convert(load<Source>(p)); });
+// Target(element), or what `convert` makes of it: a template argument, so that the loop has no call in it.
+template <class Source, auto convert = nullptr, class Target>
+void read_as(const ConstTensorView& view, Target* out) {
+  for_each_element(view, [out](int64_t i, const std::byte* p) {
+    if constexpr (convert == nullptr) {
+      out[i] = static_cast<Target>(load<Source>(p));
+    } else {
+      out[i] = convert(load<Source>(p));
+    }
+  });
 }
 
 // Views may point anywhere in a mapped file; kernels read whole elements.
 template <class T>
 bool is_dense_array(const ConstTensorView& view) {
   return view.is_contiguous() && reinterpret_cast<uintptr_t>(view.data) % alignof(T) == 0;
-}
-
-template <class T>
-float to_float(T x) {
-  return static_cast<float>(x);
-}
-
-template <class T>
-T same(T x) {
-  return x;
 }
 
 }  // namespace
@@ -67,24 +64,24 @@ const std::byte* row_pointer(const ConstTensorView& view, int64_t row) {
 void read_floats(const ConstTensorView& view, float* out) {
   switch (view.dtype) {
     case DType::kF32:
-      return read_as<float>(view, out, same<float>);
+      return read_as<float>(view, out);
     case DType::kF16:
-      return read_as<uint16_t>(view, out, half_to_float);
+      return read_as<uint16_t, half_to_float>(view, out);
     case DType::kBF16:
-      return read_as<uint16_t>(view, out, bfloat16_to_float);
+      return read_as<uint16_t, bfloat16_to_float>(view, out);
     case DType::kI8:
-      return read_as<int8_t>(view, out, to_float<int8_t>);
+      return read_as<int8_t>(view, out);
     case DType::kU8:
-      return read_as<uint8_t>(view, out, to_float<uint8_t>);
+      return read_as<uint8_t>(view, out);
     case DType::kI32:
-      return read_as<int32_t>(view, out, to_float<int32_t>);
+      return read_as<int32_t>(view, out);
     default:
       return;  // the rules admit no other dtype
   }
 }
 
-void read_ints(const ConstTensorView& view, int32_t* out) { read_as<int32_t>(view, out, same<int32_t>); }
-void read_ints(const ConstTensorView& view, int64_t* out) { read_as<int64_t>(view, out, same<int64_t>); }
+void read_ints(const ConstTensorView& view, int32_t* out) { read_as<int32_t>(view, out); }
+void read_ints(const ConstTensorView& view, int64_t* out) { read_as<int64_t>(view, out); }
 
 const float* dense_floats(const ConstTensorView& view, float* to) {
   if (view.dtype == DType::kF32 && is_dense_array<float>(view)) return static_cast<const float*>(view.data);
