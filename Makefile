@@ -6,6 +6,7 @@
 #   JOBS=...             parallel jobs (one a core)
 #   BENCH=...            options of the comparison with the peers: --suite quick, --write-docs, ...
 #   DEMO=--update-readme make demo also puts its table and picture into the README
+#   BENCH=...            more options for a8w8 bench gemm, e.g. BENCH='--cold --threads 1 2'
 
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -18,7 +19,7 @@ endif
 
 RELEASE := build/release
 VENV := .venv/bin
-CXX_FILES := $$(find include src ref adapters tests bench examples -name '*.cpp' -o -name '*.h')
+CXX_FILES := $$(find include src ref cli adapters tests bench examples -name '*.cpp' -o -name '*.h')
 or_die = || { echo "a8w8: $(1)" >&2; exit 1; }
 
 .PHONY: help
@@ -53,6 +54,11 @@ sanitize-%: system-test
 	@cmake --preset $* $(call or_die,CMake cannot configure the $* preset)
 	@cmake --build --preset $* --parallel $(JOBS) $(call or_die,the $* build failed)
 	@ctest --preset $* --parallel $(JOBS) $(call or_die,tests failed under $*)
+
+.PHONY: bench
+bench: $(RELEASE)/build.ninja  ## measure the int8 product at all shapes beside the machine's limits
+	@cmake --build --preset release --parallel $(JOBS) --target a8w8_cli $(call or_die,the program a8w8 does not build)
+	@$(RELEASE)/a8w8 bench gemm --suite all --weights both $(BENCH)
 
 .PHONY: lint
 lint: setup-test  ## check formatting and style of C++ and Python

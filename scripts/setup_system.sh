@@ -24,6 +24,7 @@ has cmake || need cmake
 has ninja || need ninja-build
 has "$python" && "$python" -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
 has_header nlohmann/json.hpp || need nlohmann-json3-dev
+has_header CLI/CLI.hpp || need libcli11-dev
 if [[ $role == test ]]; then
   has_header gtest/gtest.h || need libgtest-dev
   has_header simde/x86/avx512.h || need libsimde-dev
