@@ -15,11 +15,16 @@ struct MachineLimits {
   const char* kernel = "";    // what the peak was measured with: "peak_avx512_vnni"
   double peak_int8_gops = 0;  // 1e9 operations a second, a multiply-add being two; with the context's threads and ISAs
   double read_gbps = 0;       // 1e9 bytes a second out of memory, with the context's threads
-  int64_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;  // one cache of each level; the last one is shared
 };
 
 // Multiply-adds on registers, and reads of a buffer much larger than the caches by each of several patterns: the best
 // of many short runs, so that what other programs do to the machine meanwhile counts as little as possible.
 MachineLimits measure_machine(ExecutionContext& ctx);
+
+// Bytes of one data cache of each level; the last level is shared by cores.
+struct CacheBytes {
+  int64_t l1d, l2, l3;
+};
+CacheBytes cache_bytes();
 
 }  // namespace a8w8

@@ -1,44 +1,77 @@
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
 
 #include "a8w8/context.h"
 #include "a8w8/machine.h"
 #include "base/math.h"
 #include "cpu/cache_info.h"
 #include "kernels/registry.h"
-#include "machine/large_buffer.h"
+#include "runtime/huge_pages.h"
 
 namespace a8w8 {
 namespace {
 
-double seconds_of(FunctionRef<void()> work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+using Clock = std::chrono::steady_clock;
+
+double seconds_between(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
 }
 
-// One task a thread, all of the same length, which is long enough for threads to wake and short enough to find a moment
-// without disturbance.
+// Lets each thread do its work at the same time as the others, and returns how long that took from the first to start
+// to the last to end. Threads wait until all are there, since another program may keep one from waking; not for ever,
+// since a context may have fewer threads than it says, and then it counts that they work one after the other.
+double seconds_together(ExecutionContext& ctx, FunctionRef<void(int64_t)> work) {
+  constexpr std::chrono::milliseconds kPatience{5};
+  const int threads = ctx.num_threads();
+  std::atomic<int> arrived{0};
+  std::vector<Clock::time_point> begins(static_cast<size_t>(threads)), ends(begins);
+  ctx.parallel_for(threads, [&](int64_t thread) {
+    arrived.fetch_add(1, std::memory_order_relaxed);
+    const auto deadline = Clock::now() + kPatience;
+    while (arrived.load(std::memory_order_relaxed) < threads && Clock::now() < deadline) {
+    }
+    begins[static_cast<size_t>(thread)] = Clock::now();
+    work(thread);
+    ends[static_cast<size_t>(thread)] = Clock::now();
+  });
+  return seconds_between(*std::min_element(begins.begin(), begins.end()), *std::max_element(ends.begin(), ends.end()));
+}
+
+// Runs that are short enough to find a moment without disturbance.
 double measure_peak(const PeakKernel& kernel, ExecutionContext& ctx) {
-  constexpr double kRunSeconds = 1e-3, kTotalSeconds = 20e-3;
+  constexpr double kRunSeconds = 0.5e-3;
+  constexpr int kRuns = 30;
   int32_t seed = 0x11223344;
   int64_t steps = 1 << 10;
-  while (seconds_of([&] { kernel.run(steps, &seed); }) < kRunSeconds) steps *= 2;
-
+  for (double seconds = 0; seconds < kRunSeconds; steps *= 2) {
+    const auto start = Clock::now();
+    kernel.run(steps, &seed);
+    seconds = seconds_between(start, Clock::now());
+  }
+  const int64_t multiply_adds = kernel.run(1, &seed) * steps * ctx.num_threads();
   double best = 0;
-  for (double spent = 0; spent < kTotalSeconds;) {
-    const int64_t multiply_adds = kernel.run(1, &seed) * steps * ctx.num_threads();
-    const double seconds = seconds_of([&] {
-      ctx.parallel_for(ctx.num_threads(), [&](int64_t thread) {
-        int32_t own_seed = seed + static_cast<int32_t>(thread);
-        kernel.run(steps, &own_seed);
-      });
+  for (int run = 0; run < kRuns; ++run) {
+    const double seconds = seconds_together(ctx, [&](int64_t thread) {
+      int32_t own_seed = seed + static_cast<int32_t>(thread);
+      kernel.run(steps, &own_seed);
     });
     best = std::max(best, 2e-9 * static_cast<double>(multiply_adds) / seconds);
-    spent += seconds;
   }
   return best;
+}
+
+constexpr std::align_val_t kPage{kHugePage};
+
+auto large_buffer(size_t bytes) {
+  constexpr auto release = [](std::byte* p) { ::operator delete[](p, kPage); };
+  std::unique_ptr<std::byte[], decltype(release)> buffer(new (kPage) std::byte[bytes]);
+  advise_huge_pages(buffer.get(), bytes);
+  return buffer;
 }
 
 struct Pattern {
@@ -52,8 +85,8 @@ double measure_read(const PeakKernel& kernel, ExecutionContext& ctx, int64_t cac
   constexpr int64_t kTaskBytes = 4 << 20, kMinBytes = 256 << 20, kMaxBytes = int64_t{2} << 30;
   // At four times the last level some of it is still there in the next pass (42 GB/s in place of 36 on a Zen 4).
   const int64_t bytes = round_up(std::clamp(8 * cache_bytes, kMinBytes, kMaxBytes), kTaskBytes);
-  const LargeBuffer buffer(bytes);
-  const auto task_data = [&](int64_t task) { return buffer.data() + task * kTaskBytes; };
+  const auto buffer = large_buffer(static_cast<size_t>(bytes));
+  const auto task_data = [&](int64_t task) { return buffer.get() + task * kTaskBytes; };
   const int64_t tasks = bytes / kTaskBytes;
   ctx.parallel_for(tasks,
                    [&](int64_t task) { std::memset(task_data(task), static_cast<int>(task % 100), kTaskBytes); });
@@ -61,11 +94,12 @@ double measure_read(const PeakKernel& kernel, ExecutionContext& ctx, int64_t cac
   double best = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
     for (const Pattern& pattern : kPatterns) {
-      const double seconds = seconds_of([&] {
-        ctx.parallel_for(tasks, [&](int64_t task) {
+      std::atomic<int64_t> next{0};
+      const double seconds = seconds_together(ctx, [&](int64_t) {
+        for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
           volatile uint64_t seen = kernel.read(task_data(task), kTaskBytes, pattern.streams, pattern.ahead);
           static_cast<void>(seen);
-        });
+        }
       });
       best = std::max(best, 1e-9 * static_cast<double>(bytes) / seconds);
     }
@@ -77,14 +111,17 @@ double measure_read(const PeakKernel& kernel, ExecutionContext& ctx, int64_t cac
 
 MachineLimits measure_machine(ExecutionContext& ctx) {
   const PeakKernel& kernel = select_peak(ctx.isas());
-  const CacheSizes& caches = cache_sizes();
   MachineLimits limits;
   limits.kernel = kernel.name;
   limits.peak_int8_gops = measure_peak(kernel, ctx);
-  limits.read_gbps = measure_read(kernel, ctx, caches.l3);
+  limits.read_gbps = measure_read(kernel, ctx, cache_sizes().l3);
   limits.peak_int8_gops = std::max(limits.peak_int8_gops, measure_peak(kernel, ctx));  // some time later
-  limits.l1d_bytes = caches.l1d, limits.l2_bytes = caches.l2, limits.l3_bytes = caches.l3;
   return limits;
+}
+
+CacheBytes cache_bytes() {
+  const CacheSizes& sizes = cache_sizes();
+  return {sizes.l1d, sizes.l2, sizes.l3};
 }
 
 }  // namespace a8w8

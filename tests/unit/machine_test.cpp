@@ -17,15 +17,18 @@ TEST(MeasureMachine, NamesItsKernelAndFindsSomething) {
   EXPECT_EQ(std::string(limits.kernel).rfind("peak_", 0), 0u) << limits.kernel;
   EXPECT_GT(limits.peak_int8_gops, 0);
   EXPECT_GT(limits.read_gbps, 0);
-  EXPECT_EQ(limits.l1d_bytes, cache_sizes().l1d);
-  EXPECT_EQ(limits.l2_bytes, cache_sizes().l2);
-  EXPECT_EQ(limits.l3_bytes, cache_sizes().l3);
 }
 
 TEST(MeasureMachine, KeepsToTheIsasOfTheContext) {
   ExecutionContext ctx(1);
   ctx.set_max_isa(Isa::kScalar);
   EXPECT_STREQ(measure_machine(ctx).kernel, "peak_scalar");
+}
+
+TEST(CacheBytes, AreThoseThatBlocksAreMadeFor) {
+  EXPECT_EQ(cache_bytes().l1d, cache_sizes().l1d);
+  EXPECT_EQ(cache_bytes().l2, cache_sizes().l2);
+  EXPECT_EQ(cache_bytes().l3, cache_sizes().l3);
 }
 
 }  // namespace
