@@ -36,6 +36,9 @@ namespace a8w8 {
 using PackAFn = void(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
                      int32_t* row_init) noexcept;
 
+// The corrections alone, of rows that stay where they are: row_init[0 .. rows-1] of a(i, p) = a[i * row_stride + p].
+using RowInitFn = void(const int8_t* a, int64_t row_stride, int64_t rows, int64_t k, int32_t* row_init) noexcept;
+
 // Packs `cols` <= nr columns of b (element (p, j) at b[p * k_stride + j * n_stride]). Fast for k_stride == 1 (a weight
 // stored n x k) and n_stride == 1 (stored k x n); any other strides work.
 using PackBFn = void(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols,
@@ -43,9 +46,9 @@ using PackBFn = void(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_
 
 // For i < rows and all nr columns: c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b(p,j), or, where row_init
 // is null, the sum is added to c. `rows` is that of the panel of a. k >= 1 need not be a multiple of kr; both panels
-// are filled up to one.
-using GemmFn = void(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init,
-                    int32_t* c, int64_t ldc) noexcept;
+// are filled up to one. a_stride is read only by kernels that take rows where they lie.
+using GemmFn = void(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* b_panel,
+                    const int32_t* row_init, int32_t* c, int64_t ldc) noexcept;
 
 struct GemmKernel {
   const char* name;  // gemm_<types>_<mr>x<nr>x<kr>_<isa>
@@ -55,6 +58,9 @@ struct GemmKernel {
   GemmFn* run;
   PackAFn* pack_a;
   PackBFn* pack_b;
+  // If given, run() takes int8 rows of a as they lie, contiguous along k and a_stride bytes apart, of which it reads k
+  // bytes each; and pack_a, for rows that are not contiguous, just copies them, round_up(k, kr) bytes apart.
+  RowInitFn* row_init = nullptr;
 };
 
 // c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b[j * ldb + p], for i < m, j < n. The panel of a holds

@@ -66,7 +66,8 @@ void unpack_panels(const GemmKernel& kernel, int64_t n, int64_t k, const std::by
         std::fill_n(units, rows * depth, int8_t{0});
         for (int64_t i = 0; i < rows; ++i) units[i * depth + p + i] = 1;
         kernel.pack_a(units, depth, 1, rows, depth, mine + units_at, init);
-        kernel.run(rows, depth, mine + units_at, b + k0 * kernel.nr * kernel.b_bytes, init, c, kernel.nr);
+        const int64_t stride = round_up(depth, kernel.kr) * kernel.a_bytes;
+        kernel.run(rows, depth, mine + units_at, stride, b + k0 * kernel.nr * kernel.b_bytes, init, c, kernel.nr);
         for (int64_t j = 0; j < cols; ++j) {
           for (int64_t i = 0; i < rows; ++i)
             out[(col + j) * k + k0 + p + i] = static_cast<int8_t>(c[i * kernel.nr + j]);

@@ -22,32 +22,36 @@ int useful_workers(int64_t macs, int64_t tasks, int threads) {
   return static_cast<int>(std::clamp<int64_t>(std::min(macs / kMinTaskMacs, tasks), 1, threads));
 }
 
+void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
+  plan.road = Road::kDot;
+  plan.a = row_packing(*plan.dot);
+  plan.chunk_batches = plan.batches, plan.chunk_rows = p.m;
+  const int64_t wanted = ceil_div(p.n * plan.batches, threads * kTasksPerThread);
+  const int64_t most = plan.gathers ? kGatheredDotCols : kMaxDotCols;
+  plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, most), kMinDotCols));
+  plan.kc = p.k;
+  plan.workers = useful_workers(plan.batches * p.m * p.n * p.k, plan.batches * ceil_div(p.n, plan.block_cols), threads);
+  plan.workers_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(plan.workers)));
+  plan.packed_a_at = align_bytes(p.m * plan.block_cols * static_cast<int64_t>(sizeof(int32_t)));
+  plan.row_init_at = plan.packed_a_at + align_bytes(p.m * plan.a.bytes_per_row(p.k));
+  plan.gathered_at = plan.row_init_at + align_bytes(p.m * static_cast<int64_t>(sizeof(int32_t)));
+  plan.worker_bytes = plan.gathered_at + (plan.gathers ? align_bytes(plan.block_cols * p.k) : 0);
+}
+
 void plan_chunks(const GemmProblem& p, Plan& plan) {
   const int64_t rows = std::max(kMaxChunkBytes / plan.a.bytes_per_row(p.k), plan.a.max_rows);
   plan.chunk_rows = std::min(p.m, round_down(rows, plan.a.max_rows));
   plan.chunk_batches = plan.chunk_rows < p.m ? 1 : std::clamp<int64_t>(rows / p.m, 1, plan.batches);
 }
 
-void plan_scratch(const GemmProblem& p, int64_t b_bytes, int64_t sums, Plan& plan) {
+void plan_panels_scratch(const GemmProblem& p, int64_t b_bytes, int64_t sums, Plan& plan) {
   const int64_t chunk_rows = plan.chunk_batches * plan.chunk_rows;
   plan.packed_a_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(plan.workers)));
-  plan.row_init_at = plan.packed_a_at + align_bytes(chunk_rows * plan.a.bytes_per_row(p.k));
+  plan.row_init_at = plan.packed_a_at + (plan.a_in_place ? 0 : align_bytes(chunk_rows * plan.a.bytes_per_row(p.k)));
   plan.workers_at = plan.row_init_at + align_bytes(chunk_rows * static_cast<int64_t>(sizeof(int32_t)));
   plan.sums_at = align_bytes(b_bytes);
   plan.gathered_at = plan.sums_at + align_bytes(sums * static_cast<int64_t>(sizeof(int32_t)));
   plan.worker_bytes = plan.gathered_at + (plan.gathers ? align_bytes(plan.block_cols * p.k) : 0);
-}
-
-void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
-  plan.road = Road::kDot;
-  plan.a = row_packing(*plan.dot);
-  plan_chunks(p, plan);
-  const int64_t wanted = ceil_div(p.n * plan.batches, threads * kTasksPerThread);
-  const int64_t most = plan.gathers ? kGatheredDotCols : kMaxDotCols;
-  plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, most), kMinDotCols));
-  plan.kc = p.k;
-  plan.workers = useful_workers(plan.batches * p.m * p.n * p.k, plan.batches * ceil_div(p.n, plan.block_cols), threads);
-  plan_scratch(p, 0, p.m * plan.block_cols, plan);
 }
 
 // A block of b takes at most half of L2: the other half is for a, which passes by, and for the block that comes next.
@@ -60,6 +64,7 @@ void plan_panels(const GemmProblem& p, int threads, const CacheSizes& caches, Pl
   const GemmKernel& kernel = *plan.gemm;
   plan.road = Road::kPanels;
   plan.a = row_packing(kernel);
+  plan.a_in_place = plan.a.row_init != nullptr && (p.a_k_stride == 1 || p.k == 1);
   plan_chunks(p, plan);
   plan.block_cols = kernel.nr;
   const int64_t row_panels = ceil_div(plan.chunk_rows, kernel.mr);
@@ -72,7 +77,7 @@ void plan_panels(const GemmProblem& p, int threads, const CacheSizes& caches, Pl
   const int64_t panels_of_task = ceil_div(row_panels, plan.row_splits);
   plan.kc = panels_of_task == 1 ? p.k : std::min(p.k, block_of_k(p, kernel, caches));
   const int64_t sums = (plan.kc < p.k ? panels_of_task : 1) * kernel.mr * kernel.nr;
-  plan_scratch(p, p.b_panels ? 0 : b_panel_bytes(kernel, plan.kc), sums, plan);
+  plan_panels_scratch(p, p.b_panels ? 0 : b_panel_bytes(kernel, plan.kc), sums, plan);
 }
 
 bool suits_dot(const GemmProblem& p, const DotKernel& dot) {

@@ -9,7 +9,7 @@
 //            computes the tile, which is still in L1 when the epilogue takes it. The panel stays in L2 meanwhile; where
 //            it would be too large, k is cut into blocks of kc, and the sums of all rows wait in scratch for the next.
 //
-// On both roads the rows of a are packed beforehand, once, by all threads, and tasks are ranges of columns:
+// Tasks are ranges of columns:
 //
 //            n: block_cols columns a task
 //          ┌────┬────┬────┬────┐
@@ -18,8 +18,11 @@
 //          │ t4 │ t5 │ t6 │ t7 │
 //          └────┴────┴────┴────┘
 //
-// A chunk is what is packed at a time: several matrices of a batch, or so many rows of one that scratch does not grow
-// with m. A weight in another form (int4, FRACTAL_NZ: format/weight_layout.h) takes the same roads: each task first
+// Rows of a are prepared first: packed by all threads for all, or, where the kernel reads them as they lie, just summed
+// up. A chunk is what is prepared at a time: several matrices of a batch, or so many rows of one that scratch does not
+// grow with m. On the dot road each worker packs the few rows for itself.
+//
+// A weight in another form (int4, FRACTAL_NZ: format/weight_layout.h) takes the same roads: each task first
 // gathers its columns as int8 rows into L2, and then reads those; but int4 words along k are read by a dot kernel of
 // their own where there is one.
 #pragma once
@@ -49,7 +52,8 @@ KernelChoice choose_kernels(IsaSet isas);
 struct Plan : KernelChoice {
   Road road = Road::kPanels;
   RowPacking a;
-  bool gathers = false;  // columns of b, because of its layout
+  bool a_in_place = false;  // rows of a are read where they lie
+  bool gathers = false;     // columns of b, because of its layout
   int64_t batches = 1;
   int64_t chunk_batches = 1;  // matrices of a chunk; 1 unless chunk_rows is m
   int64_t chunk_rows = 0;     // rows of each
@@ -58,8 +62,9 @@ struct Plan : KernelChoice {
   int64_t row_splits = 1;     // tasks along the rows of a chunk
   int workers = 1;            // threads that take part; each has its own scratch
 
-  // Bytes, and where things are in the scratch: queues of tasks, packed a, its row corrections; then, for each worker,
-  // its panel of b, its sums, its gathered columns.
+  // Bytes, and where things are in the scratch. First the queues of tasks. Then on the panel road packed a and its row
+  // corrections, and for each worker its panel of b, its sums, its gathered columns; on the dot road for each worker
+  // its sums, its packed a and corrections, its gathered columns.
   size_t packed_a_at = 0, row_init_at = 0, workers_at = 0;
   size_t sums_at = 0, gathered_at = 0, worker_bytes = 0;
   size_t scratch_bytes() const { return workers_at + static_cast<size_t>(workers) * worker_bytes; }

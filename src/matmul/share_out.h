@@ -46,7 +46,8 @@ class alignas(64) TaskRange {
 constexpr size_t task_ranges_bytes(int workers) { return static_cast<size_t>(workers) * sizeof(TaskRange); }
 
 // Calls task(t, worker) for t = 0 .. tasks - 1 < 2^32 on `workers` threads. A worker goes through a range of
-// neighbouring tasks, so that it reads on where it stopped, and then helps the others. `ranges` has
+// neighbouring tasks, so that it reads on where it stopped, and then helps the others. Each has a copy of `task` on its
+// own stack: what one thread reads for each tile must not lie beside what another one writes. `ranges` has
 // task_ranges_bytes(workers) bytes, aligned like TaskRange.
 template <class Task>
 void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* ranges, Task task) {
@@ -57,10 +58,11 @@ void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* ran
   TaskRange* const range = reinterpret_cast<TaskRange*>(ranges);
   for (int w = 0; w < workers; ++w) new (range + w) TaskRange(tasks * w / workers, tasks * (w + 1) / workers);
   ctx.parallel_for(workers, [&](int64_t worker) {
-    for (int64_t t; (t = range[worker].take_first()) >= 0;) task(t, worker);
+    Task own = task;
+    for (int64_t t; (t = range[worker].take_first()) >= 0;) own(t, worker);
     for (int i = 1; i < workers; ++i) {
       TaskRange& other = range[(worker + i) % workers];
-      for (int64_t t; (t = other.take_last()) >= 0;) task(t, worker);
+      for (int64_t t; (t = other.take_last()) >= 0;) own(t, worker);
     }
   });
 }

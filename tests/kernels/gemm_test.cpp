@@ -78,8 +78,9 @@ class GemmKernelTest : public KernelTest<GemmKernel> {
     const int64_t ldc = g.nr + static_cast<int64_t>(random_() % 4);
     GuardBuffer<int32_t> c((rows - 1) * ldc + g.nr);
     std::fill(c.begin(), c.end(), kUntouched);
-    if (cut) g.run(rows, cut, a_panel.data(), b_panel.data(), row_init.data(), c.data(), ldc);
-    g.run(rows, k - cut, a_panel.data() + cut * rows * g.a_bytes, b_panel.data() + cut * g.nr * g.b_bytes,
+    const int64_t stride = round_up(k, g.kr) * g.a_bytes, a_cut = cut * g.a_bytes * (g.row_init ? 1 : rows);
+    if (cut) g.run(rows, cut, a_panel.data(), stride, b_panel.data(), row_init.data(), c.data(), ldc);
+    g.run(rows, k - cut, a_panel.data() + a_cut, stride, b_panel.data() + cut * g.nr * g.b_bytes,
           cut ? nullptr : row_init.data(), c.data(), ldc);
 
     for (int64_t i = 0; i < rows; ++i) {
@@ -91,6 +92,21 @@ class GemmKernelTest : public KernelTest<GemmKernel> {
     }
     EXPECT_TRUE(a_panel.front_is_intact() && b_panel.front_is_intact() && row_init.front_is_intact() &&
                 c.front_is_intact());
+    if (g.row_init && a.k_stride == 1 && cut == 0) check_in_place(a, b, rows, cols, k, b_panel.data());
+  }
+
+  // Rows where they lie, up to the last byte before the guard.
+  void check_in_place(const Operand& a, const Operand& b, int64_t rows, int64_t cols, int64_t k, const void* b_panel) {
+    const GemmKernel& g = kernel();
+    GuardBuffer<int32_t> row_init(rows), c(rows * g.nr);
+    g.row_init(a.data.data(), a.line_stride, rows, k, row_init.data());
+    g.run(rows, k, a.data.data(), a.line_stride, b_panel, row_init.data(), c.data(), g.nr);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < cols; ++j) {
+        ASSERT_EQ(static_cast<uint32_t>(c[i * g.nr + j]), reference(a, b, i, j, 0, k))
+            << "in place, row " << i << ", column " << j;
+      }
+    }
   }
 
   static constexpr int32_t kUntouched = 0x5a5a5a5a;
@@ -149,7 +165,7 @@ TEST_P(GemmKernelTest, WrapsAroundModulo2To32) {
   g.pack_b(b.data.data(), b.k_stride, b.line_stride, k, g.nr, b_panel.data());
   for (int64_t i = 0; i < g.mr; ++i)
     row_init[i] = static_cast<int32_t>(0x7fffffffu + static_cast<uint32_t>(row_init[i]));
-  g.run(g.mr, k, a_panel.data(), b_panel.data(), row_init.data(), c.data(), g.nr);
+  g.run(g.mr, k, a_panel.data(), k * g.a_bytes, b_panel.data(), row_init.data(), c.data(), g.nr);
   const uint32_t expected = 0x7fffffffu + static_cast<uint32_t>(k) * 127 * 127;
   for (int32_t x : c) ASSERT_EQ(static_cast<uint32_t>(x), expected);
 }

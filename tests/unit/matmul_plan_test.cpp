@@ -38,8 +38,8 @@ struct OddKernel {
       for (int64_t p = 0; p < k; ++p) to[(p / kKr * kNr + j) * kKr + p % kKr] = b[p * k_stride + j * n_stride];
     }
   }
-  static void run(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init,
-                  int32_t* c, int64_t ldc) noexcept {
+  static void run(int64_t rows, int64_t k, const void* a_panel, int64_t /*a_stride*/, const void* b_panel,
+                  const int32_t* row_init, int32_t* c, int64_t ldc) noexcept {
     const int8_t *a = static_cast<const int8_t*>(a_panel), *b = static_cast<const int8_t*>(b_panel);
     for (int64_t i = 0; i < rows; ++i) {
       for (int j = 0; j < kNr; ++j) {

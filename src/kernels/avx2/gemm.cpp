@@ -70,8 +70,8 @@ constexpr TileFn* kTiles[kMr] = {tile<1>, tile<2>, tile<3>, tile<4>, tile<5>, ti
 
 }  // namespace
 
-void gemm(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
-          int64_t ldc) noexcept {
+void gemm(int64_t rows, int64_t k, const void* a_panel, int64_t /*a_stride*/, const void* b_panel,
+          const int32_t* row_init, int32_t* c, int64_t ldc) noexcept {
   kTiles[rows - 1](k, static_cast<const int16_t*>(a_panel), static_cast<const int8_t*>(b_panel), row_init, c, ldc);
 }
 

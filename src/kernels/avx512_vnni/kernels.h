@@ -13,6 +13,7 @@ inline constexpr int kDotMaxM = 48, kDotKr = 64, kDotInt4Kr = 128;
 
 PackAFn pack_a, pack_dot_a, pack_dot_int4_a;
 PackBFn pack_b;
+RowInitFn row_init;
 GemmFn gemm;
 DotFn dot, dot_int4;
 EpilogueFn epilogue;

@@ -1,5 +1,6 @@
-// Packing for the AVX512-VNNI kernels, the usual blocks: fours of k for the tile, 64 k for the dot kernel; b as s8 +
-// 128, what that adds undone by row_init (see [s8s8-compensation] in kernels/gemm_kernel.h).
+// Packing for the AVX512-VNNI kernels: b in the usual blocks, fours of k, as s8 + 128; what that adds is undone by
+// row_init (see [s8s8-compensation] in kernels/gemm_kernel.h). The tile reads rows of a where they lie, the dot kernel
+// in blocks of 64 k.
 #include <immintrin.h>
 
 #include "kernels/avx512_vnni/kernels.h"
@@ -17,52 +18,38 @@ __mmask16 first_of_16(int64_t count) { return static_cast<__mmask16>(count < 16 
 
 void store16(int8_t* out, __m128i v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), v); }
 
-// Sixteen k of up to six rows, each a vector of four fours: the transpose is four groups of `rows` fours. Only the
-// first `groups` are written, for the panel may end there.
-void store_a_block(const __m128i (&row)[kMr], int64_t rows, int64_t groups, int8_t* out) {
-  const __m128i lo01 = _mm_unpacklo_epi32(row[0], row[1]), hi01 = _mm_unpackhi_epi32(row[0], row[1]);
-  const __m128i lo23 = _mm_unpacklo_epi32(row[2], row[3]), hi23 = _mm_unpackhi_epi32(row[2], row[3]);
-  const __m128i lo45 = _mm_unpacklo_epi32(row[4], row[5]), hi45 = _mm_unpackhi_epi32(row[4], row[5]);
-  const __m256i group[4] = {_mm256_set_m128i(lo45, _mm_unpacklo_epi64(lo01, lo23)),
-                            _mm256_set_m128i(_mm_unpackhi_epi64(lo45, lo45), _mm_unpackhi_epi64(lo01, lo23)),
-                            _mm256_set_m128i(hi45, _mm_unpacklo_epi64(hi01, hi23)),
-                            _mm256_set_m128i(_mm_unpackhi_epi64(hi45, hi45), _mm_unpackhi_epi64(hi01, hi23))};
-  const __mmask8 mask = static_cast<__mmask8>((1u << rows) - 1);
-  for (int64_t g = 0; g < groups; ++g) _mm256_mask_storeu_epi32(out + g * rows * kKr, mask, group[g]);
+// -128 * the sum of all lanes.
+int32_t correction(__m512i sum) {
+  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  const __m128i two = _mm_hadd_epi32(four, four), total = _mm_hadd_epi32(two, two);
+  return _mm_cvtsi128_si32(_mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(total, 7)));
 }
 
-void pack_a_along_k(const int8_t* a, int64_t row_stride, int64_t rows, int64_t k, int8_t* out, int32_t* row_init) {
-  const __m128i ones = _mm_set1_epi8(1);
-  __m128i sum[kMr], row[kMr];
-  for (int i = 0; i < kMr; ++i) sum[i] = row[i] = _mm_setzero_si128();
-  for (int64_t p = 0; p < k; p += 16, out += 16 * rows) {
-    const __mmask16 mask = first_of_16(k - p);
-    for (int64_t i = 0; i < rows; ++i) {
-      row[i] = _mm_maskz_loadu_epi8(mask, a + i * row_stride + p);
-      sum[i] = _mm_dpbusd_epi32(sum[i], ones, row[i]);
-    }
-    store_a_block(row, rows, k - p < 16 ? (k - p + kKr - 1) / kKr : 4, out);
-  }
+// Rows of any strides as blocks of 64 k: block p of row i goes to out + p * block_step + i * row_step, and of the last
+// block only so many bytes are written.
+struct RowBlocks {
+  int64_t block_step, row_step, last_bytes;
+};
+
+void copy_rows(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, const RowBlocks& to,
+               int8_t* out, int32_t* row_init) {
+  const __m512i ones = _mm512_set1_epi8(1);
   for (int64_t i = 0; i < rows; ++i) {
-    const __m128i halves = _mm_hadd_epi32(sum[i], sum[i]);
-    const __m128i total = _mm_hadd_epi32(halves, halves);
-    row_init[i] = _mm_cvtsi128_si32(_mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(total, 7)));
-  }
-}
-
-// Any strides: the usual blocks of `kr`.
-void pack_a_elements(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, int64_t kr,
-                     int8_t* out, int32_t* row_init) {
-  for (int64_t i = 0; i < rows; ++i) row_init[i] = 0;
-  for (int64_t p0 = 0; p0 < k; p0 += kr) {
-    for (int64_t i = 0; i < rows; ++i) {
-      uint32_t sum = 0;  // wraps without being undefined
-      for (int64_t p = p0; p < p0 + kr; ++p) {
-        *out = p < k ? a[i * row_stride + p * k_stride] : int8_t{0};
-        sum += static_cast<uint32_t>(*out++);
+    __m512i sum = _mm512_setzero_si512();
+    for (int64_t p = 0, block = 0; p < k; p += 64, ++block) {
+      const int8_t* from = a + i * row_stride + p * k_stride;
+      const int64_t count = k - p < 64 ? k - p : 64;
+      alignas(64) int8_t bytes[64] = {};
+      if (k_stride != 1) {
+        for (int64_t q = 0; q < count; ++q) bytes[q] = from[q * k_stride];
       }
-      row_init[i] = static_cast<int32_t>(static_cast<uint32_t>(row_init[i]) - 128 * sum);
+      const __m512i x = _mm512_maskz_loadu_epi8(first_of_64(count), k_stride == 1 ? from : bytes);
+      _mm512_mask_storeu_epi8(out + block * to.block_step + i * to.row_step,
+                              first_of_64(k - p <= 64 ? to.last_bytes : 64), x);
+      sum = _mm512_dpbusd_epi32(sum, ones, x);
     }
+    row_init[i] = correction(sum);
   }
 }
 
@@ -140,31 +127,28 @@ void pack_b_along_n(const int8_t* b, int64_t k_stride, int64_t k, int64_t cols, 
 
 }  // namespace
 
+void row_init(const int8_t* a, int64_t row_stride, int64_t rows, int64_t k, int32_t* init) noexcept {
+  const __m512i ones = _mm512_set1_epi8(1);
+  for (int64_t i = 0; i < rows; ++i) {
+    __m512i sum = _mm512_setzero_si512();
+    for (int64_t p = 0; p < k; p += 64)
+      sum = _mm512_dpbusd_epi32(sum, ones, _mm512_maskz_loadu_epi8(first_of_64(k - p), a + i * row_stride + p));
+    init[i] = correction(sum);
+  }
+}
+
+// The tile reads rows where they lie; those that are not contiguous are copied.
 void pack_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
             int32_t* row_init) noexcept {
-  int8_t* out = static_cast<int8_t*>(panel);
-  if (k_stride == 1) return pack_a_along_k(a, row_stride, rows, k, out, row_init);
-  pack_a_elements(a, row_stride, k_stride, rows, k, kKr, out, row_init);
+  const int64_t padded = (k + kKr - 1) / kKr * kKr;
+  copy_rows(a, row_stride, k_stride, rows, k, {64, padded, padded - (k - 1) / 64 * 64}, static_cast<int8_t*>(panel),
+            row_init);
 }
 
 // Blocks of 64 k, one row after the other.
 void pack_dot_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, void* panel,
                 int32_t* row_init) noexcept {
-  int8_t* out = static_cast<int8_t*>(panel);
-  if (k_stride != 1) return pack_a_elements(a, row_stride, k_stride, rows, k, kDotKr, out, row_init);
-  const __m512i ones = _mm512_set1_epi8(1);
-  for (int64_t i = 0; i < rows; ++i) {
-    __m512i sum = _mm512_setzero_si512();
-    for (int64_t p = 0; p < k; p += kDotKr) {
-      const __m512i x = _mm512_maskz_loadu_epi8(first_of_64(k - p), a + i * row_stride + p);
-      _mm512_storeu_si512(out + p * rows + i * kDotKr, x);
-      sum = _mm512_dpbusd_epi32(sum, ones, x);
-    }
-    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
-    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    const __m128i two = _mm_hadd_epi32(four, four), total = _mm_hadd_epi32(two, two);
-    row_init[i] = _mm_cvtsi128_si32(_mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(total, 7)));
-  }
+  copy_rows(a, row_stride, k_stride, rows, k, {64 * rows, 64, 64}, static_cast<int8_t*>(panel), row_init);
 }
 
 void pack_b(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t cols, void* panel) noexcept {

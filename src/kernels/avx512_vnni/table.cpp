@@ -5,7 +5,7 @@ namespace a8w8::avx512_vnni {
 namespace {
 
 constexpr GemmKernel kGemm[] = {{"gemm_s8s8s32_6x64x4_avx512_vnni", Isa::kAvx512Vnni, kMr, kNr, kKr, /*a_bytes=*/1,
-                                 /*b_bytes=*/1, gemm, pack_a, pack_b}};
+                                 /*b_bytes=*/1, gemm, pack_a, pack_b, row_init}};
 constexpr DotKernel kDot[] = {{"dot_s8s8s32_48_avx512_vnni", Isa::kAvx512Vnni, kDotMaxM, /*k_per_row=*/32, kDotKr,
                                /*a_bytes=*/1, dot, pack_dot_a}};
 constexpr DotKernel kDotInt4[] = {{"dot_s8s4s32_48_avx512_vnni", Isa::kAvx512Vnni, kDotMaxM, /*k_per_row=*/32,

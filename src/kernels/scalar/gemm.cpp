@@ -6,8 +6,8 @@
 
 namespace a8w8::scalar {
 
-void gemm(int64_t rows, int64_t k, const void* a_panel, const void* b_panel, const int32_t* row_init, int32_t* c,
-          int64_t ldc) noexcept {
+void gemm(int64_t rows, int64_t k, const void* a_panel, int64_t /*a_stride*/, const void* b_panel,
+          const int32_t* row_init, int32_t* c, int64_t ldc) noexcept {
   const int8_t* a = static_cast<const int8_t*>(a_panel);
   const int8_t* b = static_cast<const int8_t*>(b_panel);
   uint32_t acc[kMr][kNr];

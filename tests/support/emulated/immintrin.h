@@ -127,6 +127,8 @@ inline int32_t round_to_int(float x) {
 #define _mm256_mask_storeu_epi32(out, m, x) emulated::mask_store<int32_t, simde__m256i>(out, m, x)
 #undef _mm256_mask_storeu_epi16
 #define _mm256_mask_storeu_epi16(out, m, x) emulated::mask_store<int16_t, simde__m256i>(out, m, x)
+#undef _mm512_mask_storeu_epi8
+#define _mm512_mask_storeu_epi8(out, m, x) emulated::mask_store<int8_t, simde__m512i>(out, m, x)
 #undef _mm512_mask_storeu_epi32
 #define _mm512_mask_storeu_epi32(out, m, x) emulated::mask_store<int32_t, simde__m512i>(out, m, x)
 #undef _mm512_mask_storeu_ps
