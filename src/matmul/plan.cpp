@@ -13,7 +13,7 @@ namespace {
 // are about that long on one core.
 constexpr int64_t kMinTaskMacs = int64_t{1} << 18;
 // Tasks a thread, so that a thread that is held up can be helped out by the others.
-constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kTasksPerThread = 4, kPackingTasksPerThread = 2;
 // Columns of a dot task: a few times what the kernel has in flight, so that it can fetch ahead; with a gathered weight
 // so few that they stay in L2.
 constexpr int64_t kMinDotCols = 32, kMaxDotCols = 512, kGatheredDotCols = 64;
@@ -71,7 +71,8 @@ void plan_panels(const GemmProblem& p, int threads, const CacheSizes& caches, Pl
   const int64_t ranges = plan.chunk_batches * ceil_div(p.n, kernel.nr);
   plan.workers = useful_workers(plan.batches * p.m * p.n * p.k, row_panels * ranges, threads);
   // Each split of the rows packs the panel of b again, so split only while tasks are too few to share out.
-  const int64_t wanted_splits = ceil_div(plan.workers > 1 ? plan.workers * kTasksPerThread : 1, ranges);
+  const int64_t tasks_per_thread = p.b_panels ? kTasksPerThread : kPackingTasksPerThread;
+  const int64_t wanted_splits = ceil_div(plan.workers > 1 ? plan.workers * tasks_per_thread : 1, ranges);
   plan.row_splits = std::min(wanted_splits, row_panels);
   // With one tile a task, nothing in b is read twice, and blocks of k would have no use.
   const int64_t panels_of_task = ceil_div(row_panels, plan.row_splits);
