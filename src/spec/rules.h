@@ -15,8 +15,9 @@ namespace a8w8 {
 
 inline Status fine() { return {}; }
 
+// Out of line, so that the rules, which seldom get here, are small enough to be inlined.
 template <class... Parts>
-Status invalid(const Parts&... parts) {
+[[gnu::cold, gnu::noinline]] Status invalid(const Parts&... parts) {
   return {ErrorCode::kInvalidArgument, str_cat(parts...)};
 }
 
