@@ -1,5 +1,4 @@
 // The LibTorch modules. python/a8w8/nn/linear_quant.py is the same in Python: order and words of the checks agree.
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/_has_compatible_shallow_copy_type.h>
 #include <ATen/ops/empty.h>
 #include <torch/serialize/archive.h>
@@ -12,32 +11,17 @@
 #include <utility>
 
 #include "a8w8/torch/linear_quant.h"
+#include "npu_calls.h"
 
 namespace a8w8::torch {
 namespace {
 
 using ::torch::Dtype;
 using ::torch::Tensor;
-using OptionalTensor = std::optional<Tensor>;
-using OptionalInt = std::optional<int64_t>;
+using torch_adapter::OptionalInt;
 
-OptionalTensor if_defined(const Tensor& tensor) { return tensor.defined() ? OptionalTensor(tensor) : std::nullopt; }
-
-Tensor trans_quant_param(const Tensor& scale, const OptionalTensor& offset) {
-  using Signature = Tensor(const Tensor&, const OptionalTensor&, OptionalInt);
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("npu::npu_trans_quant_param", "").typed<Signature>();
-  return op.call(scale, offset, 0);
-}
-
-Tensor quant_matmul(const Tensor& x1, const Tensor& x2, const Tensor& scale, const OptionalTensor& offset,
-                    const OptionalTensor& pertoken_scale, const OptionalTensor& bias, OptionalInt output_dtype) {
-  using Signature = Tensor(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&, const OptionalTensor&,
-                           const OptionalTensor&, OptionalInt, OptionalInt, OptionalInt, OptionalInt, OptionalInt,
-                           at::OptionalIntArrayRef, const OptionalTensor&);
-  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("npu::npu_quant_matmul", "").typed<Signature>();
-  return op.call(x1, x2, scale, offset, pertoken_scale, bias, output_dtype, std::nullopt, std::nullopt, std::nullopt,
-                 std::nullopt, std::nullopt, std::nullopt);
+std::optional<Tensor> if_defined(const Tensor& tensor) {
+  return tensor.defined() ? std::optional<Tensor>(tensor) : std::nullopt;
 }
 
 // "int8", as Python calls it, rather than "Char".
@@ -157,9 +141,10 @@ Tensor LinearQuantBase<Derived>::run(const Tensor& x) const {
   const auto output = options.output_dtype();
   const bool wide_output = output == at::kBFloat16 || output == at::kInt;
   const bool pack = !pertoken_scale.defined() && scale.scalar_type() == at::kFloat && !wide_output;
-  return quant_matmul(x, weight.transpose(-2, -1), pack ? trans_quant_param(scale, if_defined(offset)) : scale,
-                      if_defined(offset), if_defined(pertoken_scale), if_defined(bias),
-                      output ? OptionalInt(static_cast<int64_t>(*output)) : std::nullopt);
+  return torch_adapter::call_quant_matmul(
+      x, weight.transpose(-2, -1), pack ? torch_adapter::call_trans_quant_param(scale, if_defined(offset)) : scale,
+      if_defined(offset), if_defined(pertoken_scale), if_defined(bias),
+      output ? OptionalInt(static_cast<int64_t>(*output)) : std::nullopt);
 }
 
 template class LinearQuantBase<LinearQuantImpl>;

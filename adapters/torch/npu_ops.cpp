@@ -10,12 +10,11 @@
 #include "a8w8/quantize.h"
 #include "a8w8/status.h"
 #include "convert.h"
+#include "npu_calls.h"
 #include "register.h"
 
 namespace a8w8::torch_adapter {
 namespace {
-
-using OptionalInt = std::optional<int64_t>;
 
 // Parameters of the schemas that these operations do not take: given at all, they are refused.
 [[noreturn]] void refuse(const char* op, const std::string& what) {
@@ -32,8 +31,7 @@ at::Tensor quant_matmul(const at::Tensor& x1, const at::Tensor& x2, const at::Te
        {std::pair("x1_dtype", x1_dtype.has_value()), std::pair("x2_dtype", x2_dtype.has_value()),
         std::pair("pertoken_scale_dtype", pertoken_scale_dtype.has_value()),
         std::pair("scale_dtype", scale_dtype.has_value()), std::pair("y_scale", y_scale.has_value())}) {
-    if (given)
-      refuse(kOp, std::string(name) + " is given, but must be None: it is not supported on these products");
+    if (given) refuse(kOp, std::string(name) + " is given, but must be None: it is not supported on these products");
   }
   return with_operands(kOp, mode, [&](Operands& operands) {
     QuantMatmulArgs args{
@@ -133,6 +131,16 @@ TORCH_LIBRARY_FRAGMENT(npu, m) {
   define_once(m,
               "npu_dynamic_quant(Tensor input, *, Tensor? smooth_scales=None, Tensor? group_index=None, "
               "int? dst_type=None, str quant_mode=\"pertoken\", float dst_type_max=0.0) -> (Tensor, Tensor)");
+}
+
+// The op for callers in a hurry. PyTorch asks a call's keywords for each parameter by name and a dtype for
+// __torch_function__: for the vendor's schema that takes longer than a small product. This one is filled by position,
+// with numbers for dtypes; it calls the vendor's op, and is never seen below Autograd.
+TORCH_LIBRARY_FRAGMENT(a8w8, m) {
+  m.def(
+      "quant_matmul(Tensor x1, Tensor x2, Tensor scale, Tensor? offset=None, Tensor? pertoken_scale=None, "
+      "Tensor? bias=None, int? output_dtype=None) -> Tensor",
+      call_quant_matmul, {at::Tag::pt2_compliant_tag});
 }
 
 TORCH_LIBRARY_IMPL(npu, CPU, m) { implement<Mode::kCpu>(m); }
