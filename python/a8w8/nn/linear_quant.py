@@ -1,11 +1,24 @@
 """torch_npu's quantized linear modules: int8 in, quantized parameters assigned by the user through `.data`."""
 
 import warnings
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from .. import ops
+
+_INTEGERS = (torch.int8, torch.int32)
+_WIDE_OUTPUTS = (torch.bfloat16, torch.int32)
+
+# What LinearA8W8Quant allows beside x and weight.
+_ALLOWED: dict[str, tuple[torch.dtype | None, ...]] = {
+    "scale": (torch.int64, torch.float32, torch.bfloat16),
+    "offset": (torch.float32,),
+    "bias": (torch.int32, torch.bfloat16, torch.float16, torch.float32),
+    "pertoken_scale": (torch.float32,),
+    "output_dtype": (None, torch.int8, torch.float16, torch.bfloat16),
+}
 
 
 class _LinearQuantBase(nn.Module):
@@ -52,12 +65,11 @@ class _LinearQuantBase(nn.Module):
             data = nn.Parameter(torch.empty(out_features, dtype=kind), requires_grad=False) if present else None
             self.register_parameter(name, data)
 
-    def _check(self, x: Tensor) -> None:
+    def _check(self, x: Tensor, weight: Tensor, **operands: Tensor | None) -> None:
         """The checks of torch_npu's forward, in its order: ValueError. The op checks everything else."""
-        dtypes = (x.dtype, self.weight.dtype)
-        if dtypes not in ((torch.int8, torch.int8), (torch.int32, torch.int32)):
+        if x.dtype != weight.dtype or x.dtype not in _INTEGERS:
             raise ValueError(
-                f"{type(self).__name__}: x is {x.dtype} and weight is {self.weight.dtype}, "
+                f"{type(self).__name__}: x is {x.dtype} and weight is {weight.dtype}, "
                 "allowed: both torch.int8 or both torch.int32"
             )
 
@@ -67,18 +79,19 @@ class _LinearQuantBase(nn.Module):
         A float32 scale is packed on the way (`ops.trans_quant_param`) unless a pertoken_scale or a bfloat16 or int32
         output needs it as it is; the parameters do not change.
         """
-        self._check(x)
-        scale: Tensor = self.scale
-        wide_output = self.output_dtype in (torch.bfloat16, torch.int32)
-        if self.pertoken_scale is None and scale.dtype == torch.float32 and not wide_output:
-            scale = ops.trans_quant_param(scale, self.offset)
+        # nn.Module searches for a parameter each time it is named.
+        weight, scale, offset = self.weight, self.scale, self.offset
+        pertoken_scale, bias = self.pertoken_scale, self.bias
+        self._check(x, weight, scale=scale, offset=offset, bias=bias, pertoken_scale=pertoken_scale)
+        if pertoken_scale is None and scale.dtype == torch.float32 and self.output_dtype not in _WIDE_OUTPUTS:
+            scale = ops.trans_quant_param(scale, offset)
         return ops.quant_matmul(
             x,
-            self.weight.transpose(-2, -1),
+            weight.transpose(-2, -1),
             scale,
-            offset=self.offset,
-            pertoken_scale=self.pertoken_scale,
-            bias=self.bias,
+            offset=offset,
+            pertoken_scale=pertoken_scale,
+            bias=bias,
             output_dtype=self.output_dtype,
         )
 
@@ -92,20 +105,14 @@ class LinearA8W8Quant(_LinearQuantBase):
 
     _deprecation = "LinearA8W8Quant is deprecated and will be removed; use LinearQuant instead"
 
-    def _check(self, x: Tensor) -> None:
-        super()._check(x)
-        rules: tuple[tuple[str, Tensor | None, tuple[torch.dtype, ...]], ...] = (
-            ("scale", self.scale, (torch.int64, torch.float32, torch.bfloat16)),
-            ("offset", self.offset, (torch.float32,)),
-            ("bias", self.bias, (torch.int32, torch.bfloat16, torch.float16, torch.float32)),
-            ("pertoken_scale", self.pertoken_scale, (torch.float32,)),
-        )
-        for operand, tensor, allowed in rules:
-            if tensor is not None:
-                self._require_dtype(operand, tensor.dtype, allowed)
-        self._require_dtype("output_dtype", self.output_dtype, (None, torch.int8, torch.float16, torch.bfloat16))
+    def _check(self, x: Tensor, weight: Tensor, **operands: Tensor | None) -> None:
+        super()._check(x, weight)
+        for operand, tensor in operands.items():
+            if tensor is not None and tensor.dtype not in _ALLOWED[operand]:
+                self._refuse(operand, tensor.dtype, _ALLOWED[operand])
+        if self.output_dtype not in _ALLOWED["output_dtype"]:
+            self._refuse("output_dtype", self.output_dtype, _ALLOWED["output_dtype"])
 
-    def _require_dtype(self, operand: str, got: torch.dtype | None, allowed: tuple[torch.dtype | None, ...]) -> None:
-        if got not in allowed:
-            choices = ", ".join(str(dtype) for dtype in allowed)
-            raise ValueError(f"{type(self).__name__}: {operand} is {got}, allowed: {choices}")
+    def _refuse(self, operand: str, got: torch.dtype | None, allowed: tuple[torch.dtype | None, ...]) -> NoReturn:
+        choices = ", ".join(str(dtype) for dtype in allowed)
+        raise ValueError(f"{type(self).__name__}: {operand} is {got}, allowed: {choices}")
