@@ -21,6 +21,12 @@ uint32_t round_scale(uint32_t bits) {
   return (bits + 0xfff + ((bits >> 13) & 1)) & kPackedScaleMask;
 }
 
+// Where they lie if they are dense, which they nearly always are; else in `room`, for there is no context with scratch.
+const float* values_of(const ConstTensorView& view, std::vector<float>& room) {
+  if (!is_dense_floats(view)) room.resize(static_cast<size_t>(view.numel()));
+  return dense_floats(view, room.data());
+}
+
 }  // namespace
 
 int64_t encode_quant_param(float scale, float offset, ScaleRounding rounding) {
@@ -37,14 +43,16 @@ void trans_quant_param(const TransQuantParamArgs& args, const TensorView& out) {
   throw_if_error(check_trans_quant_param(args, desc));
   throw_if_error(check_output("npu_trans_quant_param", "out", out, desc));
   throw_if_error(check_readable("npu_trans_quant_param", {{"scale", args.scale}, {"offset", args.offset}}));
-  std::vector<float> scale(args.scale.numel()), offset(args.offset ? args.offset->numel() : 1, 0.0f);
-  read_floats(args.scale, scale.data());
-  if (args.offset) read_floats(*args.offset, offset.data());
-  int64_t* words = static_cast<int64_t*>(out.data);
+  std::vector<float> scale_room, offset_room;
+  const int64_t scales = args.scale.numel(), offsets = args.offset ? args.offset->numel() : 1;
+  const float zero = 0.0f;
+  const float* const scale = values_of(args.scale, scale_room);
+  const float* const offset = args.offset ? values_of(*args.offset, offset_room) : &zero;
+  int64_t* const words = static_cast<int64_t*>(out.data);
   const ScaleRounding rounding = static_cast<ScaleRounding>(args.round_mode);
-  for (int64_t i = 0; i < out.numel(); ++i) {
-    words[i] = encode_quant_param(scale[scale.size() == 1 ? 0 : i], offset[offset.size() == 1 ? 0 : i], rounding);
-  }
+  const int64_t count = out.numel();
+  for (int64_t i = 0; i < count; ++i)
+    words[i] = encode_quant_param(scale[scales == 1 ? 0 : i], offset[offsets == 1 ? 0 : i], rounding);
 }
 
 }  // namespace a8w8

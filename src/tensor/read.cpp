@@ -83,8 +83,10 @@ void read_floats(const ConstTensorView& view, float* out) {
 void read_ints(const ConstTensorView& view, int32_t* out) { read_as<int32_t>(view, out); }
 void read_ints(const ConstTensorView& view, int64_t* out) { read_as<int64_t>(view, out); }
 
+bool is_dense_floats(const ConstTensorView& view) { return view.dtype == DType::kF32 && is_dense_array<float>(view); }
+
 const float* dense_floats(const ConstTensorView& view, float* to) {
-  if (view.dtype == DType::kF32 && is_dense_array<float>(view)) return static_cast<const float*>(view.data);
+  if (is_dense_floats(view)) return static_cast<const float*>(view.data);
   read_floats(view, to);
   return to;
 }

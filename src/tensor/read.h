@@ -15,6 +15,7 @@ void read_ints(const ConstTensorView& view, int64_t* out);
 // The same elements as a dense array: those of the view where they lie, if it is one already, or else read to `to`.
 const float* dense_floats(const ConstTensorView& view, float* to);
 const int32_t* dense_ints(const ConstTensorView& view, int32_t* to);
+bool is_dense_floats(const ConstTensorView& view);  // then nothing is read to `to`, which may be null
 
 // A view as rows along its last dimension, numbered in row-major order; rank >= 1.
 int64_t row_count(const ConstTensorView& view);

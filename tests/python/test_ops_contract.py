@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import a8w8
@@ -139,6 +141,25 @@ def test_gradients_through_the_short_way_are_refused_as_ever():
         assert scale.grad is None
     with torch.no_grad():
         assert not a8w8.ops.quant_matmul(XQ, W.t(), scale, output_dtype=torch.bfloat16).requires_grad
+
+
+def test_any_number_of_threads_may_call_at_once():
+    layer = a8w8.nn.QuantizedLinear.from_float(torch.nn.Linear(96, 80))
+    inputs = [torch.randn(m, 96) for m in (1, 5, 40)]
+    together = threading.Barrier(8)
+
+    def call(_):
+        together.wait()
+        results = []
+        for x in inputs * 50:
+            x_q, scale = a8w8.ops.dynamic_quant(x)
+            results += [layer(x), a8w8.ops.quant_matmul(x_q, layer.weight.t(), torch.ones(1)), scale]
+        return results
+
+    with ThreadPoolExecutor(8) as pool:
+        first, *others = pool.map(call, range(8))
+    for other in others:
+        assert all(map(torch.equal, first, other))
 
 
 def test_dtype_arguments_take_numbers():
