@@ -29,7 +29,7 @@ class PackedWeight {
   // packed for the best kernel that `ctx` may use, and is not needed afterwards. Throws Error.
   static PackedWeight pack(const ConstTensorView& weight, ExecutionContext& ctx);
 
-  // The same in memory of your own: 64-byte aligned, packed_bytes() of it.
+  // The same in memory of your own: 64-byte aligned, packed_bytes() of it, which sizes and dtype alone tell.
   static size_t packed_bytes(const ConstTensorView& weight, const ExecutionContext& ctx);
   static void pack_into(const ConstTensorView& weight, std::span<std::byte> to, ExecutionContext& ctx);
 

@@ -28,29 +28,31 @@ struct Source {
   GemmProblem problem;
 };
 
-// What pack() reads, or an Error.
+// What can be packed, or an Error; its data is not asked for.
 void check_source(const ConstTensorView& weight) {
   if (weight.dtype != DType::kI8 && weight.dtype != DType::kI32)
     refuse("weight is ", dtype_name(weight.dtype), ", but must be int8, or int32 with eight int4 a word");
-  if (weight.rank() != 2 || weight.numel() == 0) {
+  if (weight.rank() != 2 || weight.sizes[0] <= 0 || weight.sizes[1] <= 0) {
     refuse("weight has shape ", weight.sizes.str(), ", but must be ",
            weight.dtype == DType::kI8 ? "(n, k)" : "(n, k / 8)", " and not empty");
   }
   if (weight.format == Format::kPacked) refuse("weight is packed already");
-  throw_if_error(check_readable(kOp, {{"weight", weight}}));
 }
 
-// The problem refers to the weight: they stay in one place.
-void lower_source(const ConstTensorView& weight, Source& source) {
-  check_source(weight);
+PackedHeader header_for(const ConstTensorView& weight, const ExecutionContext& ctx) {
   const bool int4 = weight.dtype == DType::kI32;
-  source.weight = stored_weight(weight.transposed(), int4, int4);
-  source.problem.n = weight.sizes[0], source.problem.k = weight.sizes[1] * (int4 ? kInt4PerWord : 1);
-  lower_weight(weight.transposed(), source.weight, source.problem);
+  return packed_header(select_gemm(ctx.isas()), weight.sizes[0], weight.sizes[1] * (int4 ? kInt4PerWord : 1), int4);
 }
 
-PackedHeader header_for(const Source& source, const ExecutionContext& ctx) {
-  return packed_header(select_gemm(ctx.isas()), source.problem.n, source.problem.k, source.weight.layout.int4);
+// Checks the weight; the problem refers to it: they stay in one place.
+PackedHeader lower_source(const ConstTensorView& weight, Source& source, const ExecutionContext& ctx) {
+  check_source(weight);
+  throw_if_error(check_readable(kOp, {{"weight", weight}}));
+  const PackedHeader header = header_for(weight, ctx);
+  source.weight = stored_weight(weight.transposed(), header.int4 != 0, header.int4 != 0);
+  source.problem.n = header.n, source.problem.k = header.k;
+  lower_weight(weight.transposed(), source.weight, source.problem);
+  return header;
 }
 
 void write_packed(const Source& source, const PackedHeader& header, std::byte* to, ExecutionContext& ctx) {
@@ -63,8 +65,7 @@ void write_packed(const Source& source, const PackedHeader& header, std::byte* t
 
 PackedWeight PackedWeight::pack(const ConstTensorView& weight, ExecutionContext& ctx) {
   Source source;
-  lower_source(weight, source);
-  const PackedHeader header = header_for(source, ctx);
+  const PackedHeader header = lower_source(weight, source, ctx);
   PackedWeight packed;
   if (header.bytes >= 2 * kHugePage) {  // large pages start at multiples of their size
     packed.bytes_ = {new (std::align_val_t{kHugePage}) std::byte[header.bytes],
@@ -79,15 +80,13 @@ PackedWeight PackedWeight::pack(const ConstTensorView& weight, ExecutionContext&
 }
 
 size_t PackedWeight::packed_bytes(const ConstTensorView& weight, const ExecutionContext& ctx) {
-  Source source;
-  lower_source(weight, source);
-  return header_for(source, ctx).bytes;
+  check_source(weight);
+  return header_for(weight, ctx).bytes;
 }
 
 void PackedWeight::pack_into(const ConstTensorView& weight, std::span<std::byte> to, ExecutionContext& ctx) {
   Source source;
-  lower_source(weight, source);
-  const PackedHeader header = header_for(source, ctx);
+  const PackedHeader header = lower_source(weight, source, ctx);
   if (to.size() < header.bytes)
     refuse("the memory to pack into has ", to.size(), " bytes, but must have ", header.bytes);
   if (reinterpret_cast<uintptr_t>(to.data()) % 64 != 0) refuse("the memory to pack into must be 64-byte aligned");

@@ -148,6 +148,7 @@ TEST(PackedWeight, PacksIntoMemoryOfTheCaller) {
   ExecutionContext ctx(1);
   const OwnedTensor weight = random_int8({20, 30}, rng);
   const size_t bytes = PackedWeight::packed_bytes(weight.view(), ctx);
+  EXPECT_EQ(PackedWeight::packed_bytes(ConstTensorView(nullptr, DType::kI8, {20, 30}), ctx), bytes);
   std::vector<std::byte> memory(bytes + 64);
   std::byte* aligned = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
   PackedWeight::pack_into(weight.view(), {aligned, bytes}, ctx);
