@@ -4,6 +4,7 @@
 #include <torch/library.h>
 
 #include "convert.h"
+#include "packed_operand.h"
 
 namespace a8w8::torch_adapter {
 namespace {
@@ -12,8 +13,10 @@ template <Mode mode>
 at::Tensor linear_dynamic(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& weight_scale,
                           OptionalTensor bias) {
   return with_operands("linear_dynamic", mode, [&](Operands& operands) {
-    const LinearDynamicArgs args{operands.view(x, "x", Free::kRows), operands.view(weight, "weight"),
-                                 operands.view(weight_scale, "weight_scale"), operands.view(bias, "bias")};
+    LinearDynamicArgs args;
+    args.x = operands.view(x, "x", Free::kRows), args.weight_scale = operands.view(weight_scale, "weight_scale");
+    args.weight = linear_weight(operands, weight, args.x, args.weight_scale);
+    args.bias = operands.view(bias, "bias");
     const at::Tensor out = operands.empty(infer(args));
     if constexpr (mode == Mode::kCpu) a8w8::linear_dynamic(args, output_view(out), current_context());
     return out;
@@ -24,9 +27,12 @@ template <Mode mode>
 at::Tensor linear_static(const at::Tensor& x, const at::Tensor& input_scale, const at::Tensor& input_offset,
                          const at::Tensor& weight, const at::Tensor& deq_scale, OptionalTensor quant_bias) {
   return with_operands("linear_static", mode, [&](Operands& operands) {
-    const LinearStaticArgs args{operands.view(x, "x", Free::kRows),          operands.view(input_scale, "input_scale"),
-                                operands.view(input_offset, "input_offset"), operands.view(weight, "weight"),
-                                operands.view(deq_scale, "deq_scale"),       operands.view(quant_bias, "quant_bias")};
+    LinearStaticArgs args;
+    args.x = operands.view(x, "x", Free::kRows), args.deq_scale = operands.view(deq_scale, "deq_scale");
+    args.input_scale = operands.view(input_scale, "input_scale");
+    args.input_offset = operands.view(input_offset, "input_offset");
+    args.weight = linear_weight(operands, weight, args.x, args.deq_scale);
+    args.quant_bias = operands.view(quant_bias, "quant_bias");
     const at::Tensor out = operands.empty(infer(args));
     if constexpr (mode == Mode::kCpu) a8w8::linear_static(args, output_view(out), current_context());
     return out;
