@@ -205,6 +205,72 @@ def from_fractal_nz(blocks: Tensor, shape: Sequence[int]) -> Tensor:
     return torch.ops.a8w8.from_fractal_nz(blocks, shape)
 
 
+def pack_weight(weight: Tensor) -> Tensor:
+    """Packs a weight once for the kernel that reads it: the same bits, sooner, most of all for 8 < m < 256.
+
+    The plain weight is not needed afterwards. The bytes begin with a header that names the kernel, n and k; they mean
+    something only to this version of the library on a CPU that has this kernel, and ops refuse them anywhere else: in
+    files keep the plain weight.
+
+    Args:
+        weight: int8 (n, k), any strides, FRACTAL_NZ or not; or int32 (n, k/8), eight int4 a word.
+
+    Returns:
+        uint8 (bytes,), about n * k bytes, also where the elements were int4.
+    """
+    return torch.ops.a8w8.pack_weight(weight)
+
+
+def unpack_weight(packed: Tensor, n: int, k: int, int4: bool = False) -> Tensor:
+    """The weight that `pack_weight` was given, contiguous and ND.
+
+    Args:
+        packed: the result of `pack_weight`.
+        n: rows of the weight.
+        k: its columns, in elements.
+        int4: whether it was int32 (n, k/8), eight int4 a word.
+
+    Returns:
+        int8 (n, k), or int32 (n, k/8).
+    """
+    return torch.ops.a8w8.unpack_weight(packed, n, k, int4)
+
+
+def quant_matmul_packed(
+    x1: Tensor,
+    packed: Tensor,
+    scale: Tensor,
+    *,
+    n: int,
+    offset: Tensor | None = None,
+    pertoken_scale: Tensor | None = None,
+    bias: Tensor | None = None,
+    output_dtype: torch.dtype | int | None = None,
+) -> Tensor:
+    """`quant_matmul` with a packed weight (n, k) in place of x2, its transposed view.
+
+    Args:
+        x1: as for `quant_matmul`: int8, or int32 if the weight was int4.
+        packed: the result of `pack_weight`.
+        scale: as for `quant_matmul`.
+        n: rows of the weight, columns of the result.
+        offset, pertoken_scale, bias, output_dtype: as for `quant_matmul`.
+
+    Returns:
+        (..., m, n) of output_dtype, the bits of `quant_matmul` with the plain weight.
+    """
+    return torch.ops.a8w8.quant_matmul_packed(
+        x1,
+        packed,
+        scale,
+        n=n,
+        offset=offset,
+        pertoken_scale=pertoken_scale,
+        bias=bias,
+        output_dtype=output_dtype,
+    )
+
+
 def linear_dynamic(x: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """Float in, float out, int8 inside, each row of x quantized with a scale of its own (msModelSlim W8A8_DYNAMIC).
 
@@ -212,7 +278,7 @@ def linear_dynamic(x: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor
 
     Args:
         x: float32, float16 or bfloat16 (..., k).
-        weight: int8 (n, k), as checkpoints store it.
+        weight: int8 (n, k), as checkpoints store it; or the result of `pack_weight`.
         weight_scale: (n,) or (n, 1), float.
         bias: (n,), float.
 
@@ -237,7 +303,7 @@ def linear_static(
     Args:
         x: float32, float16 or bfloat16 (..., k).
         input_scale, input_offset: (1,), float.
-        weight: int8 (n, k), as checkpoints store it.
+        weight: int8 (n, k), as checkpoints store it; or the result of `pack_weight`.
         deq_scale: (n,), float32, or int64 with the bits of the float32 value in the low half.
         quant_bias: int32 (n,): the float bias and the correction for input_offset in one.
 

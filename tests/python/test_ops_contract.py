@@ -90,6 +90,14 @@ CALLS = {
     "to_fractal_nz": (torch.ops.a8w8.to_fractal_nz, (XQ,), {}),
     "from_fractal_nz": (torch.ops.a8w8.from_fractal_nz, (torch.ones(1, 1, 16, 32), (6, 16)), {}),
     "linear_dynamic": (torch.ops.a8w8.linear_dynamic, (X, W, S, torch.rand(8)), {}),
+    "pack_weight": (torch.ops.a8w8.pack_weight, (W,), {}),
+    "unpack_weight": (torch.ops.a8w8.unpack_weight, (torch.ops.a8w8.pack_weight(W), 8, 16), {}),
+    "quant_matmul_packed": (
+        torch.ops.a8w8.quant_matmul_packed,
+        (XQ, torch.ops.a8w8.pack_weight(W), S),
+        {"n": 8, "pertoken_scale": torch.rand(6), "output_dtype": 15},
+    ),
+    "linear_dynamic_packed": (torch.ops.a8w8.linear_dynamic, (X, torch.ops.a8w8.pack_weight(W), S, torch.rand(8)), {}),
     "linear_static": (
         torch.ops.a8w8.linear_static,
         (X, torch.rand(1), torch.zeros(1), W, S, torch.ones(8, dtype=torch.int32)),
@@ -250,7 +258,8 @@ for m, n, k in ((1, 300, 200), (5, 65, 130), (40, 129, 77), (130, 200, 300)):
         y = torch.ops.npu.npu_quant_matmul(x, w.t(), scale, output_dtype=dtype)
         digest.update(y.view(torch.int8).numpy().tobytes())
     f = torch.randn(m, k)
-    digest.update(torch.ops.a8w8.linear_dynamic(f, w, scale).numpy().tobytes())
+    for weight in (w, torch.ops.a8w8.pack_weight(w)):
+        digest.update(torch.ops.a8w8.linear_dynamic(f, weight, scale).numpy().tobytes())
     digest.update(torch.ops.npu.npu_quantize(f, torch.rand(k), None, 12, -1, True).numpy().tobytes())
 print(digest.hexdigest())
 """
