@@ -15,12 +15,14 @@ FRACTAL_NZ = 29
 _INT32 = 3  # customize_dtype of blocks eight columns wide
 
 
-def _is_in_blocks(tensor: Tensor) -> bool:
+def is_in_blocks(tensor: Tensor) -> bool:
+    """Whether it is an ordinary CPU tensor in FRACTAL_NZ."""
     plain = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu"
     return plain and tensor.layout == torch.strided and torch.ops.npu.get_npu_format(tensor) == FRACTAL_NZ
 
 
-def _customize_dtype(tensor: Tensor) -> int | None:
+def customize_dtype_of(tensor: Tensor) -> int | None:
+    """What a cast of another tensor into blocks like those of this one is to be told."""
     return _INT32 if torch.ops.a8w8.format_c0(tensor) == 8 else None
 
 
@@ -35,10 +37,10 @@ def restore(rebuild: Callable[..., Tensor], arguments: tuple[Any, ...], customiz
     return tensor
 
 
-def _reduce(tensor: Tensor) -> Any:
+def reduce(tensor: Tensor) -> Any:
     """Tensors are pickled as ever; for those in FRACTAL_NZ the format is noted beside the bytes of their storage."""
     reduced = tensor.__reduce_ex__(2)
-    return (restore, (*reduced[:2], _customize_dtype(tensor)), *reduced[2:]) if _is_in_blocks(tensor) else reduced
+    return (restore, (*reduced[:2], customize_dtype_of(tensor)), *reduced[2:]) if is_in_blocks(tensor) else reduced
 
 
 _deepcopy = Tensor.__deepcopy__
@@ -46,8 +48,8 @@ _deepcopy = Tensor.__deepcopy__
 
 def _deepcopy_with_format(self: Tensor, memo: dict) -> Tensor:
     copy = _deepcopy(self, memo)
-    if _is_in_blocks(self) and not _is_in_blocks(copy):
-        _cast_in_place(copy, _customize_dtype(self))
+    if is_in_blocks(self) and not is_in_blocks(copy):
+        _cast_in_place(copy, customize_dtype_of(self))
     return copy
 
 
@@ -55,6 +57,6 @@ def install() -> None:
     """Teaches pickle, torch.save, torch.load(weights_only=True) and copy.deepcopy; once, when a8w8 is imported."""
     if Tensor.__deepcopy__ is _deepcopy_with_format:
         return
-    copyreg.pickle(Tensor, _reduce)
+    copyreg.pickle(Tensor, reduce)
     torch.serialization.add_safe_globals([restore])
     Tensor.__deepcopy__ = _deepcopy_with_format  # type: ignore[method-assign]

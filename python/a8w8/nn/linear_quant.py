@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import ops
+from .packing import PackableWeight
 
 _INTEGERS = (torch.int8, torch.int32)
 _WIDE_OUTPUTS = (torch.bfloat16, torch.int32)
@@ -21,7 +22,7 @@ _ALLOWED: dict[str, tuple[torch.dtype | None, ...]] = {
 }
 
 
-class _LinearQuantBase(nn.Module):
+class _LinearQuantBase(PackableWeight):
     """Parameters and forward of both modules. Absent parameters are registered as None.
 
     | parameter      | present             | shape                       | dtype at first | dtype to assign          |
@@ -32,7 +33,8 @@ class _LinearQuantBase(nn.Module):
     | pertoken_scale | pertoken_scale=True | (out_features,), then (m,)  | float32        | float32                  |
     | bias           | bias=True           | (out_features,)             | int32          | as the op's table allows |
 
-    Contents are undefined until assigned, as in torch_npu; `device` and `dtype` are ignored, as there.
+    Contents are undefined until assigned, as in torch_npu; `device` and `dtype` are ignored, as there. A weight (n, k)
+    can be packed: `pack_()`, see `PackableWeight`.
     """
 
     _deprecation: str | None = None
@@ -65,11 +67,11 @@ class _LinearQuantBase(nn.Module):
             data = nn.Parameter(torch.empty(out_features, dtype=kind), requires_grad=False) if present else None
             self.register_parameter(name, data)
 
-    def _check(self, x: Tensor, weight: Tensor, **operands: Tensor | None) -> None:
+    def _check(self, x: Tensor, weight_dtype: torch.dtype, **operands: Tensor | None) -> None:
         """The checks of torch_npu's forward, in its order: ValueError. The op checks everything else."""
-        if x.dtype != weight.dtype or x.dtype not in _INTEGERS:
+        if x.dtype != weight_dtype or x.dtype not in _INTEGERS:
             raise ValueError(
-                f"{type(self).__name__}: x is {x.dtype} and weight is {weight.dtype}, "
+                f"{type(self).__name__}: x is {x.dtype} and weight is {weight_dtype}, "
                 "allowed: both torch.int8 or both torch.int32"
             )
 
@@ -80,20 +82,22 @@ class _LinearQuantBase(nn.Module):
         output needs it as it is; the parameters do not change.
         """
         # nn.Module searches for a parameter each time it is named.
-        weight, scale, offset = self.weight, self.scale, self.offset
-        pertoken_scale, bias = self.pertoken_scale, self.bias
-        self._check(x, weight, scale=scale, offset=offset, bias=bias, pertoken_scale=pertoken_scale)
+        packed = self._packed_operand()
+        weight = self.weight if packed is None else None
+        scale, offset, pertoken_scale, bias = self.scale, self.offset, self.pertoken_scale, self.bias
+        dtype = self._form.dtype if weight is None else weight.dtype
+        self._check(x, dtype, scale=scale, offset=offset, bias=bias, pertoken_scale=pertoken_scale)
         if pertoken_scale is None and scale.dtype == torch.float32 and self.output_dtype not in _WIDE_OUTPUTS:
             scale = ops.trans_quant_param(scale, offset)
-        return ops.quant_matmul(
-            x,
-            weight.transpose(-2, -1),
-            scale,
-            offset=offset,
-            pertoken_scale=pertoken_scale,
-            bias=bias,
-            output_dtype=self.output_dtype,
-        )
+        options = {
+            "offset": offset,
+            "pertoken_scale": pertoken_scale,
+            "bias": bias,
+            "output_dtype": self.output_dtype,
+        }
+        if weight is None:
+            return ops.quant_matmul_packed(x, packed, scale, n=self._form.rows, **options)
+        return ops.quant_matmul(x, weight.transpose(-2, -1), scale, **options)
 
 
 class LinearQuant(_LinearQuantBase):
@@ -105,8 +109,8 @@ class LinearA8W8Quant(_LinearQuantBase):
 
     _deprecation = "LinearA8W8Quant is deprecated and will be removed; use LinearQuant instead"
 
-    def _check(self, x: Tensor, weight: Tensor, **operands: Tensor | None) -> None:
-        super()._check(x, weight)
+    def _check(self, x: Tensor, weight_dtype: torch.dtype, **operands: Tensor | None) -> None:
+        super()._check(x, weight_dtype)
         for operand, tensor in operands.items():
             if tensor is not None and tensor.dtype not in _ALLOWED[operand]:
                 self._refuse(operand, tensor.dtype, _ALLOWED[operand])

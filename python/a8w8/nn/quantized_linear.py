@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from .. import ops
+from .packing import PackableWeight
 
 # Our names of the schemes, and the type that msModelSlim's description gives to each tensor of such a layer.
 QUANT_TYPES = {"w8a8_dynamic": "W8A8_DYNAMIC", "w8a8": "W8A8"}
@@ -26,7 +27,7 @@ def check_scheme(scheme: str) -> None:
         raise ValueError(f"scheme is {scheme!r}, allowed: {', '.join(map(repr, QUANT_TYPES))}")
 
 
-class QuantizedLinear(nn.Module):
+class QuantizedLinear(PackableWeight):
     """y = x @ weight.T + bias in int8, for x float32, float16 or bfloat16 (..., k); y has the dtype of x.
 
     Scheme "w8a8_dynamic" quantizes each row of x with a scale of its own (`ops.linear_dynamic`):
@@ -44,9 +45,10 @@ class QuantizedLinear(nn.Module):
 
     Casting the module (`model.half()`, `.to(torch.bfloat16)`) moves its buffers but leaves their dtypes alone: they are
     the numbers that the quantizer chose, and rounding them again would give a different layer.
+
+    `pack_()` packs the weight, see `PackableWeight`.
     """
 
-    weight: Tensor
     bias: Tensor | None
 
     def __init__(self, in_features: int, out_features: int, scheme: str, bias: bool = True) -> None:
@@ -121,15 +123,18 @@ class QuantizedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., in_features) -> (..., out_features), same dtype."""
+        packed = self._packed_operand()
+        weight = self.weight if packed is None else packed
         if self.scheme == "w8a8_dynamic":
-            return ops.linear_dynamic(x, self.weight, self.weight_scale, self.bias)
-        return ops.linear_static(x, self.input_scale, self.input_offset, self.weight, self.deq_scale, self.quant_bias)
+            return ops.linear_dynamic(x, weight, self.weight_scale, self.bias)
+        return ops.linear_static(x, self.input_scale, self.input_offset, weight, self.deq_scale, self.quant_bias)
 
     def extra_repr(self) -> str:
         """Sizes and scheme, as repr() shows them."""
-        has_bias = self.bias is not None
+        has_bias, packed = self.bias is not None, ", packed" if self.is_packed else ""
         return (
-            f"in_features={self.in_features}, out_features={self.out_features}, scheme={self.scheme!r}, bias={has_bias}"
+            f"in_features={self.in_features}, out_features={self.out_features}, scheme={self.scheme!r}, "
+            f"bias={has_bias}{packed}"
         )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
