@@ -25,7 +25,7 @@ def save_checkpoint(
     `model.config`, if there is one, to config.json, which `load_model` needs. Of tensors that are tied one is stored.
 
     Args:
-        model: with QuantizedLinear layers, for instance from `quantize_model`.
+        model: with QuantizedLinear layers, for instance from `quantize_model`; packed ones are stored plain.
         path: a folder that does not exist, is empty, or holds an older checkpoint, which is replaced.
         format: "msmodelslim".
         max_part_bytes: the size beyond which weights are split over several files.
@@ -35,25 +35,26 @@ def save_checkpoint(
         RuntimeError: the folder cannot be written (the disk is full, something else is there); nothing is left behind.
     """
     _require("format", format, _FORMATS)
-    types = {
-        f"{prefix}.{name}": "FLOAT" if name == "bias" else QUANT_TYPES[module.scheme]
-        for prefix, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, QuantizedLinear)
-        for name in module.state_dict()
-    }
-    if not types:
+    modules = dict(model.named_modules(remove_duplicate=False))
+    layers = {name: module for name, module in modules.items() if isinstance(module, QuantizedLinear)}
+    if not layers:
         raise ValueError(f"model ({type(model).__name__}) holds no QuantizedLinear; call a8w8.quantize_model first")
     tensors: dict[str, Tensor] = {}
+    types: list[str] = []
     seen: set[int] = set()
     for name, tensor in model.state_dict(keep_vars=True).items():
-        if id(tensor) not in seen:  # tied tensors are one object here
+        owner, _, kind = name.rpartition(".")
+        packed = getattr(modules.get(owner), "packed_weight", None) if kind == "weight" else None
+        identity = id(tensor if packed is None else packed)  # unpacked anew under each of its names
+        if identity not in seen:  # tied tensors are one object here
+            seen.add(identity)
             tensors[name] = tensor.detach()
-            seen.add(id(tensor))
+            types.append(QUANT_TYPES[layers[owner].scheme] if owner in layers and kind != "bias" else "FLOAT")
     files = _config_file(model)
     torch.ops.a8w8.write_checkpoint(
         str(path),
         list(tensors),
-        [types.get(name, "FLOAT") for name in tensors],
+        types,
         list(tensors.values()),
         list(files),
         list(files.values()),

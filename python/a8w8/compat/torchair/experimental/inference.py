@@ -23,6 +23,9 @@ def use_internal_format_weight(model: nn.Module) -> None:
     weight becomes FRACTAL_NZ if the product is "atlas-inference". LinearQuant: the weight becomes FRACTAL_NZ. Other
     modules stay as they are. A second call is a RuntimeError where the scale is packed already. Without torch_npu in
     the process it logs an error and does nothing.
+
+    Weights stay parameters and the op in a graph stays the vendor's, so weights are not packed here, unless they were:
+    `a8w8.nn.pack_weights_(model)` afterwards does that, and `get_npu_format` of a packed weight is still FRACTAL_NZ.
     """
     if "torch_npu" not in sys.modules:
         logger.error("use_internal_format_weight needs torch_npu, which is not imported: nothing is done")
@@ -37,4 +40,7 @@ def use_internal_format_weight(model: nn.Module) -> None:
 
 
 def _cast_weight(module: LinearA8W8Quant | LinearQuant) -> None:
+    packed = module.is_packed
     module.weight.data = torch.ops.npu.npu_format_cast(module.weight.data, _FRACTAL_NZ)
+    if packed:
+        module.pack_()
