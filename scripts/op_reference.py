@@ -87,6 +87,14 @@ def refused_calls() -> dict[str, list]:
             lambda: cast(29, customize_dtype=torch.int32),
             lambda: cast(29, input_dtype=torch.int8),
         ],
+        "pack_weight": [
+            lambda: own.pack_weight(ones(2, 4)),
+            lambda: own.pack_weight(int8(2, 3, 4)),
+            lambda: own.unpack_weight(own.pack_weight(int8(3, 4)), 3, 5),
+            lambda: own.quant_matmul_packed(int8(2, 4), own.pack_weight(int8(3, 4)), ones(3), n=4),
+            lambda: own.quant_matmul_packed(int8(2, 5), own.pack_weight(int8(3, 4)), ones(3), n=3),
+            lambda: own.linear_dynamic(ones(2, 4), own.pack_weight(int8(3, 4))[64:], ones(3)),
+        ],
         "linear_dynamic": [
             lambda: own.linear_dynamic(ones(2, 4), int8(3, 5), ones(3)),
             lambda: own.linear_dynamic(ones(2, 4), int8(3, 4), ones(4)),

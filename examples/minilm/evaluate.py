@@ -37,6 +37,7 @@ def evaluate(out: Path, rounds: int = ROUNDS) -> Results:
             progress.advance(loading)
         for name, folder in FOLDERS.items():
             models[name] = a8w8.load_model(out / folder)
+            a8w8.nn.pack_weights_(models[name])
             progress.advance(loading)
     disk = {"float32": model_folder(), **{name: out / folder for name, folder in FOLDERS.items()}}
     results = measure(models, batches, rounds, {name: _weight_bytes(folder) for name, folder in disk.items()}, out)

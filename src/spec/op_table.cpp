@@ -52,7 +52,7 @@ OperandRow int4pack_weight() { return {"weight", I32, "2 or 3 dimensions, contig
 
 LinearDynamicOperands linear_dynamic_operands() {
   return {{"x", kFloats, "(..., k)"},
-          {"weight", I8, "(n, k)"},
+          {"weight", I8, "(n, k), or packed: see pack_weight"},
           {"weight_scale", kFloats, "(n,) or (n, 1)"},
           {"bias", kFloats | None, "(n,)"}};
 }
@@ -61,7 +61,7 @@ LinearStaticOperands linear_static_operands() {
   return {{"x", kFloats, "(..., k)"},
           {"input_scale", kFloats, "one element"},
           {"input_offset", kFloats | I8, "one element"},
-          {"weight", I8, "(n, k)"},
+          {"weight", I8, "(n, k), or packed: see pack_weight"},
           {"deq_scale", F32 | BF16 | I64, "(n,) or (n, 1)"},
           {"quant_bias", I32 | None, "(n,)"}};
 }
