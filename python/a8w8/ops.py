@@ -216,7 +216,7 @@ def pack_weight(weight: Tensor) -> Tensor:
         weight: int8 (n, k), any strides, FRACTAL_NZ or not; or int32 (n, k/8), eight int4 a word.
 
     Returns:
-        uint8 (bytes,), about n * k bytes, also where the elements were int4.
+        uint8 (bytes,), about n * k bytes, also where the elements were int4: twice what their words take.
     """
     return torch.ops.a8w8.pack_weight(weight)
 

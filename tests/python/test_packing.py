@@ -371,11 +371,11 @@ def test_fake_tensors_functional_calls_and_tracing(kind):
     assert torch.equal(traced(x), module(x))
 
 
-def test_pack_weights_packs_each_module_once():
-    shared, batches = quantized(), vendor_module(int8(2, N, K))
-    model = nn.ModuleList([shared, vendor_module(int8(N, K)), nn.Sequential(shared, nn.Linear(3, 3)), batches])
+def test_pack_weights_packs_each_module_that_gains_by_it_once():
+    shared, batches, int4 = quantized(), vendor_module(int8(2, N, K)), vendor_module(words(N, K // 8))
+    model = nn.ModuleList([shared, vendor_module(int8(N, K)), nn.Sequential(shared, nn.Linear(3, 3)), batches, int4])
     assert pack_weights_(model) == 2
-    assert shared.is_packed and model[1].is_packed and not batches.is_packed
+    assert shared.is_packed and model[1].is_packed and not batches.is_packed and not int4.is_packed
     assert pack_weights_(model) == 0
     model[1].unpack_()
     assert pack_weights_(model) == 1

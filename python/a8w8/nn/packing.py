@@ -38,7 +38,8 @@ class _Form(NamedTuple):
 class PackableWeight(nn.Module):
     """A module whose `weight`, int8 (n, k) or int32 words of eight int4 (n, k/8), can be packed (`ops.pack_weight`).
 
-    A packed module gives the same bits, sooner, and holds one weight: int8 takes the memory it took, int4 twice that.
+    A packed module gives the same bits, sooner, and holds one weight: int8 takes the memory it took. int4 takes twice
+    that, one byte an element, so a single row of x takes longer where the weight comes from memory.
 
     |                         | plain                   | packed                                               |
     | weight                  | the Parameter or buffer | a copy of the plain weight, unpacked at each access  |
@@ -226,9 +227,10 @@ class PackableWeight(nn.Module):
 
 
 def pack_weights_(model: nn.Module) -> int:
-    """Calls `pack_()` of each module of `model` that has a weight to pack; of one under several names once.
+    """Calls `pack_()` of each module of `model` that gains by it; of one under several names once.
 
-    Batches of weights (more than two dimensions) cannot be packed and stay as they are.
+    Weights of int4 stay as they are, since packed ones take twice the memory, and so do batches of weights (more than
+    two dimensions), which cannot be packed.
 
     Returns:
         How many modules it packed.
@@ -238,11 +240,12 @@ def pack_weights_(model: nn.Module) -> int:
     """
     count = 0
     for name, module in model.named_modules():
-        if not isinstance(module, PackableWeight) or module.is_packed or module.weight.dim() > 2:
+        if not isinstance(module, PackableWeight) or module.is_packed:
             continue
-        try:
-            module.pack_()
-        except RuntimeError as error:
-            raise RuntimeError(f"{name}: {error}") from error
-        count += 1
+        if module.weight.dim() == 2 and module.weight.dtype != torch.int32:
+            try:
+                module.pack_()
+            except RuntimeError as error:
+                raise RuntimeError(f"{name}: {error}") from error
+            count += 1
     return count
