@@ -4,9 +4,8 @@
 #   CXX=...              the compiler of a first configuration
 #   TORCH_INDEX_URL=...  the package index to take torch, and only torch, from; pip's own setting if it is not given
 #   JOBS=...             parallel jobs (one a core)
-#   BENCH=...            options of the comparison with the peers: --suite quick, --write-docs, ...
+#   BENCH=...            options of make bench (--cold, --threads 1 2, ...) or of make bench-peers (--suite quick, ...)
 #   DEMO=--update-readme make demo also puts its table and picture into the README
-#   BENCH=...            more options for a8w8 bench gemm, e.g. BENCH='--cold --threads 1 2'
 
 SHELL := bash
 .DEFAULT_GOAL := help
