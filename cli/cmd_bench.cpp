@@ -23,6 +23,8 @@ struct Options : BenchOptions {
 
 constexpr int64_t kMaxColdRows = 8;  // in suites: with more rows the product takes longer than the weight does to come
 
+constexpr int64_t kMinColdBytes = 64 << 10;  // of smaller weights it would take too many copies to fill the caches
+
 std::vector<std::string> forms(const Options& o) {
   return o.weights == "both" ? std::vector<std::string>{"stored", "packed"} : std::vector<std::string>{o.weights};
 }
@@ -35,6 +37,9 @@ Group gemm_group(const Shape& shape, const Options& o, Contexts& contexts) {
   Group group;
   const auto operands = std::make_shared<GemmOperands>(spec_of(shape, o));
   const bool cold = o.cold && (o.suite.empty() || shape.m <= kMaxColdRows);
+  if (cold && shape.n * shape.k < kMinColdBytes) {
+    throw Error(ErrorCode::kInvalidArgument, "--cold: the weight of shape " + shape.str() + " is smaller than 64 KB");
+  }
   for (const std::string& form : forms(o)) {
     add_gemm_cases(group, operands, form, false, o.threads, contexts);
     if (cold) add_gemm_cases(group, operands, form, true, o.threads, contexts);

@@ -16,11 +16,12 @@ uint64_t word(const uint8_t* p) {
 }  // namespace
 
 int64_t peak(int64_t steps, int32_t* seed) noexcept {
+  const uint32_t start = static_cast<uint32_t>(*seed);
   int16_t a[kRows][kDepth], b[kRows][kDepth];
   for (int i = 0; i < kRows; ++i) {
     for (int q = 0; q < kDepth; ++q) {
-      a[i][q] = static_cast<int16_t>((*seed + 37 * i + q) % 128);
-      b[i][q] = static_cast<int16_t>((*seed - 11 * i + q) % 128);
+      a[i][q] = static_cast<int16_t>((start + 37u * i + q) % 128);
+      b[i][q] = static_cast<int16_t>((start - 11u * i + q) % 128);
     }
   }
   uint32_t acc[kRows][kRows] = {};
