@@ -1,6 +1,7 @@
 #include "tensor/read.h"
 
 #include <cstring>
+#include <type_traits>
 
 #include "a8w8/half.h"
 
@@ -30,7 +31,7 @@ T load(const std::byte* p) {
 template <class Source, auto convert = nullptr, class Target>
 void read_as(const ConstTensorView& view, Target* out) {
   for_each_element(view, [out](int64_t i, const std::byte* p) {
-    if constexpr (convert == nullptr) {
+    if constexpr (std::is_null_pointer_v<decltype(convert)>) {
       out[i] = static_cast<Target>(load<Source>(p));
     } else {
       out[i] = convert(load<Source>(p));
