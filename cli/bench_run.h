@@ -28,7 +28,8 @@ struct Row {
   double gops = 0, gbps = 0, of_peak = 0, of_bandwidth = 0;
 };
 
-// Runs one group after the other. Returns kOk, or kProblemFound if an answer was wrong, which is told on stderr.
+// Runs one group after the other. Returns kOk, or kProblemFound if an answer was wrong, which is told on stderr. So is
+// (machine.disturbed in the JSON) a row beyond the measured limits: the machine was not idle.
 int run_bench(const std::vector<MakeGroup>& groups, const BenchOptions& options, Contexts& contexts);
 
 std::vector<Row> run_group(const Group& group, const TimingOptions& options);

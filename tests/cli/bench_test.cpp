@@ -13,7 +13,7 @@ constexpr TimingOptions kShort{.seconds = 1e-4};
 Case case_named(const char* op, std::optional<std::string> wrong = std::nullopt) {
   Case c;
   c.op = op, c.variant = "test", c.shape = {1, 2, 3};
-  c.operations = 12, c.bytes = 11;
+  c.operations = 1e-3, c.bytes = 1e-3;  // within any machine's limits
   c.call = [] {};
   c.wrong = [wrong] { return wrong; };
   return c;
@@ -73,6 +73,19 @@ TEST(RunBench, FindsAProblem) {
   EXPECT_EQ(status, kProblemFound);
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "a8w8: b_1x2x3_test_t1 gives a wrong answer: it is wrong\n");
   EXPECT_NE(table.find("WRONG"), std::string::npos) << table;
+}
+
+TEST(RunBench, SaysSoIfARowIsBeyondTheLimits) {
+  Contexts contexts;
+  const BenchOptions options{.threads = {1}, .timing = kShort, .json_file = "-"};
+  Case impossible = case_named("a");
+  impossible.operations = 1e12;
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run_bench({[&] { return Group{impossible}; }}, options, contexts), kOk);
+  const auto json = nlohmann::json::parse(::testing::internal::GetCapturedStdout());
+  EXPECT_EQ(json["machine"]["disturbed"], true);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("other programs"), std::string::npos);
 }
 
 TEST(FormatTable, AlignsColumns) {
