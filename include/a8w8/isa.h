@@ -41,7 +41,8 @@ const char* isa_name(Isa isa);  // "scalar", "avx2", "avx_vnni", "avx512_vnni", 
 const char* isa_description(Isa isa);  // the CPU features it needs, in words
 std::string isa_names(IsaSet set);     // "scalar, avx2"
 
-// What the CPU and the operating system offer: CPUID, XCR0 and, for AMX on Linux, the permission request. Found once.
+// What the CPU and the operating system offer: CPUID, XCR0 and, for AMX on Linux, the permission request; on Arm what
+// the system tells (HWCAP, sysctl). Found once.
 IsaSet supported_isas();
 // What this binary has kernels for.
 IsaSet compiled_isas();
@@ -55,6 +56,6 @@ IsaSet capped(IsaSet available, Isa cap);
 Isa parse_isa(std::string_view name);
 std::vector<Isa> list(IsaSet set);
 
-std::string cpu_name();  // "AMD EPYC ..." from CPUID, or "unknown CPU"
+std::string cpu_name();  // "AMD EPYC ...", "Arm Neoverse V1", or "unknown CPU"
 
 }  // namespace a8w8

@@ -1,3 +1,4 @@
+// x86, and CPUs that nothing is known about. Arm: features_arm.cpp.
 #include "cpu/features.h"
 
 #if defined(__x86_64__)
@@ -83,7 +84,7 @@ std::string detect_cpu_name() {
   return s.empty() ? "unknown CPU" : s;
 }
 
-#else
+#elif !defined(__aarch64__)
 
 IsaSet detect_isas() { return Isa::kScalar; }
 std::string detect_cpu_name() { return "unknown CPU"; }

@@ -7,8 +7,8 @@
 
 namespace a8w8 {
 
-// Asks CPUID and XCR0, and Linux for the permission to use AMX tiles. Costs a few microseconds; callers keep the
-// answer.
+// Asks CPUID and XCR0, and Linux for the permission to use AMX tiles; on Arm, Linux or macOS. Costs a few microseconds;
+// callers keep the answer.
 IsaSet detect_isas();
 std::string detect_cpu_name();
 

@@ -22,7 +22,7 @@ constexpr IsaRow kIsaRows[kIsaCount] = {
     {Isa::kAvx512Vnni, "avx512_vnni", "AVX-512 F, BW, DQ, VL and VNNI"},
     {Isa::kAmxInt8, "amx_int8", "AVX512-VNNI and AMX-TILE, AMX-INT8"},
     {Isa::kNeonDot, "neon_dot", "Armv8.2 dot product"},
-    {Isa::kNeonI8mm, "neon_i8mm", "Armv8.6 int8 matrix multiply"},
+    {Isa::kNeonI8mm, "neon_i8mm", "Armv8.6 int8 matrix multiply and dot product"},
 };
 
 const IsaRow& row(Isa isa) { return kIsaRows[static_cast<int>(isa)]; }
