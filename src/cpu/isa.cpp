@@ -55,6 +55,9 @@ IsaSet compiled_isas() {
 #if defined(A8W8_HAVE_AVX512_VNNI)
   set = set | Isa::kAvx512Vnni;
 #endif
+#if defined(A8W8_HAVE_NEON_DOT)
+  set = set | Isa::kNeonDot;
+#endif
   return set;
 }
 

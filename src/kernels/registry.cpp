@@ -16,10 +16,18 @@ namespace avx512_vnni {
 extern const IsaTable kTable;
 }
 #endif
+#ifdef A8W8_HAVE_NEON_DOT
+namespace neon_dot {
+extern const IsaTable kTable;
+}
+#endif
 
 namespace {
 
 constexpr const IsaTable* kTables[] = {
+#ifdef A8W8_HAVE_NEON_DOT
+    &neon_dot::kTable,
+#endif
 #ifdef A8W8_HAVE_AVX512_VNNI
     &avx512_vnni::kTable,
 #endif

@@ -146,6 +146,12 @@ TEST_P(GemmKernelTest, TakesTheLargestDepthOfTheSpecification) {
   for (const Fill& fill : kFills) check(g.mr, 3, 65535, Layout::kAlongK, Layout::kAlongLines, fill);
 }
 
+// A kernel may cut k for itself.
+TEST_P(GemmKernelTest, AgreesOnDeepPanels) {
+  const GemmKernel& g = kernel();
+  for (int64_t rows : {1, 2, g.mr - 1, g.mr}) check(rows, g.nr, 4999, Layout::kAlongK, Layout::kAlongK, kFills[0]);
+}
+
 TEST_P(GemmKernelTest, AddsBlocksOfK) {
   const GemmKernel& g = kernel();
   for (int64_t k : {2 * g.kr, 2 * g.kr + 1, 64, 131}) {

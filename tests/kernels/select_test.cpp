@@ -17,18 +17,24 @@ struct Golden {
 };
 
 constexpr IsaSet kUpToAvx2 = Isa::kScalar | Isa::kAvx2;
+constexpr IsaSet kUpToNeonDot = Isa::kScalar | Isa::kNeonDot;
 
+// A row counts where the tables it chooses among are compiled: the first two everywhere, the others on x86 or on Arm.
 constexpr Golden kGolden[] = {
     {"only scalar", Isa::kScalar, Isa::kScalar, "gemm_s8s8s32_4x8x4_scalar", "dot_s8s8s32_8_scalar", "epilogue_scalar",
      "quantize_scalar"},
-    {"a machine whose other sets have no kernels", Isa::kScalar | Isa::kNeonDot | Isa::kAvxVnni, Isa::kScalar,
-     "gemm_s8s8s32_4x8x4_scalar", "dot_s8s8s32_8_scalar", "epilogue_scalar", "quantize_scalar"},
+    {"a set whose kernels need more", Isa::kScalar | Isa::kNeonI8mm, Isa::kScalar, "gemm_s8s8s32_4x8x4_scalar",
+     "dot_s8s8s32_8_scalar", "epilogue_scalar", "quantize_scalar"},
     {"AVX2", kUpToAvx2, Isa::kAvx2, "gemm_s8s8s32_6x16x2_avx2", "dot_s8s8s32_24_avx2", "epilogue_avx2",
      "quantize_avx2"},
     {"AVX512-VNNI", kUpToAvx2 | Isa::kAvx512Vnni, Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
      "dot_s8s8s32_48_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
-    {"everything", IsaSet::from_bits(~0u), Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
+    {"everything, on x86", IsaSet::from_bits(~0u), Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
      "dot_s8s8s32_48_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
+    {"Armv8.2 with dot product", kUpToNeonDot, Isa::kNeonDot, "gemm_s8s8s32_5x64x16_neon_dot",
+     "dot_s8s8s32_24_neon_dot", "epilogue_neon_dot", "quantize_neon_dot"},
+    {"everything, on Arm", IsaSet::from_bits(~0u), Isa::kNeonDot, "gemm_s8s8s32_5x64x16_neon_dot",
+     "dot_s8s8s32_24_neon_dot", "epilogue_neon_dot", "quantize_neon_dot"},
 };
 
 bool is_compiled(Isa isa) {
@@ -55,6 +61,16 @@ TEST(SelectKernel, WidensInt4WhereTheBestSetHasNoKernelForIt) {
   EXPECT_EQ(select_dot_int4(kUpToAvx2), nullptr);
   if (!is_compiled(Isa::kAvx512Vnni)) return;
   EXPECT_STREQ(select_dot_int4(kUpToAvx2 | Isa::kAvx512Vnni)->name, "dot_s8s4s32_48_avx512_vnni");
+}
+
+// What the other architecture has is of no use.
+TEST(SelectKernel, PassesOverSetsThatAreNotCompiled) {
+  const IsaSet x86 = kUpToAvx2 | Isa::kAvxVnni | Isa::kAvx512Vnni | Isa::kAmxInt8;
+  const IsaSet foreign = is_compiled(Isa::kAvx2) ? kUpToNeonDot | Isa::kNeonI8mm : x86;
+  EXPECT_STREQ(select_gemm(foreign).name, select_gemm(Isa::kScalar).name);
+  EXPECT_STREQ(select_dot(foreign).name, select_dot(Isa::kScalar).name);
+  EXPECT_STREQ(select_epilogue(foreign).name, select_epilogue(Isa::kScalar).name);
+  EXPECT_STREQ(select_quantize(foreign).name, select_quantize(Isa::kScalar).name);
 }
 
 TEST(IsaTables, EndWithScalarAndAreComplete) {
