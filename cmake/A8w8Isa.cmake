@@ -10,13 +10,15 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(A8W8_ISA_FLAGS_avx512_vnni -mavx2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
       -mprefer-vector-width=512)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
-  set(A8W8_ISAS scalar neon_dot)
+  set(A8W8_ISAS scalar neon_dot neon_i8mm)
   set(A8W8_ISA_FLAGS_neon_dot -march=armv8.2-a+dotprod)
+  set(A8W8_ISA_FLAGS_neon_i8mm -march=armv8.2-a+dotprod+i8mm)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # On Arm, GCC schedules before it allocates registers (on x86 it does not): it moves loads up, away from where they are
     # used, and accumulators into memory. The cores find their own order. GCC 12: 85 % of the multipliers' peak in place of
     # 100 % for the tile of neon_dot, by llvm-mca.
     list(APPEND A8W8_ISA_FLAGS_neon_dot -fno-schedule-insns)
+    list(APPEND A8W8_ISA_FLAGS_neon_i8mm -fno-schedule-insns)
   endif()
 else()
   set(A8W8_ISAS scalar)

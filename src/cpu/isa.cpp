@@ -58,6 +58,9 @@ IsaSet compiled_isas() {
 #if defined(A8W8_HAVE_NEON_DOT)
   set = set | Isa::kNeonDot;
 #endif
+#if defined(A8W8_HAVE_NEON_I8MM)
+  set = set | Isa::kNeonI8mm;
+#endif
   return set;
 }
 

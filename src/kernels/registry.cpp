@@ -21,10 +21,18 @@ namespace neon_dot {
 extern const IsaTable kTable;
 }
 #endif
+#ifdef A8W8_HAVE_NEON_I8MM
+namespace neon_i8mm {
+extern const IsaTable kTable;
+}
+#endif
 
 namespace {
 
 constexpr const IsaTable* kTables[] = {
+#ifdef A8W8_HAVE_NEON_I8MM
+    &neon_i8mm::kTable,
+#endif
 #ifdef A8W8_HAVE_NEON_DOT
     &neon_dot::kTable,
 #endif

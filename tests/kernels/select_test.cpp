@@ -33,8 +33,10 @@ constexpr Golden kGolden[] = {
      "dot_s8s8s32_48_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
     {"Armv8.2 with dot product", kUpToNeonDot, Isa::kNeonDot, "gemm_s8s8s32_5x64x16_neon_dot",
      "dot_s8s8s32_24_neon_dot", "epilogue_neon_dot", "quantize_neon_dot"},
-    {"everything, on Arm", IsaSet::from_bits(~0u), Isa::kNeonDot, "gemm_s8s8s32_5x64x16_neon_dot",
-     "dot_s8s8s32_24_neon_dot", "epilogue_neon_dot", "quantize_neon_dot"},
+    {"Armv8.6", kUpToNeonDot | Isa::kNeonI8mm, Isa::kNeonI8mm, "gemm_s8s8s32_12x64x8_neon_i8mm",
+     "dot_s8s8s32_16_neon_i8mm", "epilogue_neon_i8mm", "quantize_neon_i8mm"},
+    {"everything, on Arm", IsaSet::from_bits(~0u), Isa::kNeonI8mm, "gemm_s8s8s32_12x64x8_neon_i8mm",
+     "dot_s8s8s32_16_neon_i8mm", "epilogue_neon_i8mm", "quantize_neon_i8mm"},
 };
 
 bool is_compiled(Isa isa) {

@@ -42,7 +42,7 @@ std::vector<KernelCase<Kernel>> kernel_cases(std::span<const Kernel> IsaTable::*
 
 // Whether this machine has all of `needs`; the answer is written down for the list at the end.
 bool may_run(const std::string& name, IsaSet needs);
-// Whether A8W8_REQUIRE_ISA names one of `needs`.
+// Whether A8W8_REQUIRE_ISA names all of `needs`.
 bool is_required(IsaSet needs);
 
 template <class Kernel>
