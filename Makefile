@@ -23,7 +23,7 @@ or_die = || { echo "a8w8: $(1)" >&2; exit 1; }
 
 .PHONY: help
 help:  ## list the commands
-	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*  ## ' '/^[a-z0-9-]+:.*  ## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: $(RELEASE)/build.ninja  ## quantize a real model, run it, show what it costs and gains; sets up what is missing
@@ -59,6 +59,12 @@ bench: $(RELEASE)/build.ninja  ## measure the int8 product at all shapes beside 
 	@cmake --build --preset release --parallel $(JOBS) --target a8w8_cli $(call or_die,the program a8w8 does not build)
 	@$(RELEASE)/a8w8 bench gemm --suite all --weights both $(BENCH)
 
+.PHONY: aarch64 aarch64-kernels
+aarch64: system-aarch64  ## the C++ tests for 64-bit Arm, cross-compiled, run by QEMU
+	@scripts/test_aarch64.sh $(JOBS)
+aarch64-kernels: system-aarch64  ## of these, the tests of the kernels alone
+	@scripts/test_aarch64.sh $(JOBS) kernels
+
 .PHONY: lint
 lint: setup-test  ## check formatting and style of C++ and Python
 	@$(VENV)/clang-format --dry-run -Werror $(CXX_FILES) $(call or_die,C++ is not formatted; make format does it)
@@ -89,8 +95,8 @@ clean:  ## remove everything built; .venv stays
 distclean: clean  ## remove .venv as well
 	@rm -rf .venv .venv-bench
 
-.PHONY: system-demo system-test setup-demo setup-test
-system-demo system-test: system-%:
+.PHONY: system-demo system-test system-aarch64 setup-demo setup-test
+system-demo system-test system-aarch64: system-%:
 	@scripts/setup_system.sh $*
 setup-demo setup-test: setup-%: system-%
 	@scripts/setup_python.sh $*

@@ -5,6 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 build=$1
+nm=$(sed -n 's/^CMAKE_NM:FILEPATH=//p' "$build/CMakeCache.txt")
 checked=0
 for dir in "$build"/CMakeFiles/a8w8_kernels_*.dir; do
   isa=${dir##*/a8w8_kernels_}
@@ -14,7 +15,7 @@ for dir in "$build"/CMakeFiles/a8w8_kernels_*.dir; do
   ((${#objects[@]})) || continue
   # nm -P prints: name type ... Upper case is global, W, V and u are weak; DW.ref.* is exception-table data, the same in
   # every object.
-  foreign=$(nm -P --defined-only "${objects[@]}" |
+  foreign=$("${nm:-nm}" -P --defined-only "${objects[@]}" |
     awk '$2 ~ /^[A-Zu]$/ && $1 !~ /^DW\.ref\./ && ($2 ~ /^[WVu]$/ || $1 !~ /^_ZN4a8w8/) {print "  " $2 " " $1}' | c++filt)
   [[ -z $foreign ]] || die "the $isa kernels define symbols that other code may share:"$'\n'"$foreign"
   checked=$((checked + ${#objects[@]}))

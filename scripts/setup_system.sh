@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# setup_system.sh demo|test: makes sure that the compiler, the build tools and the header libraries are there. What
-# counts is whether they work, not which package they came from; an equipped machine needs no apt-get and no root.
+# setup_system.sh demo|test|aarch64: makes sure that the compiler, the build tools and the header libraries are there.
+# What counts is whether they work, not which package they came from; an equipped machine needs no apt-get and no root.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 role=$1
 python=${PYTHON:-python3}
 cxx=${CXX:-c++}
+[[ $role == aarch64 ]] && cxx=aarch64-linux-gnu-g++  # cmake/toolchains/aarch64-linux-gnu.cmake
 packages=()
 need() { packages+=("$@"); }
 
@@ -16,7 +17,11 @@ has_header() { compiles "#if !__has_include(<$1>)
 #endif"; }
 at_least() { [[ $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }
 
-if ! has "$cxx"; then
+if [[ $role == aarch64 ]]; then
+  has "$cxx" || need g++-aarch64-linux-gnu
+  has qemu-aarch64 || has qemu-aarch64-static || need qemu-user
+  [[ -e /usr/src/googletest/CMakeLists.txt ]] || need libgtest-dev  # the sources
+elif ! has "$cxx"; then
   [[ -z ${CXX:-} ]] || die "there is no compiler $CXX"
   need g++
 fi
