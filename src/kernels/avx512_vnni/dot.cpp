@@ -8,10 +8,9 @@
 // n = k = 4096). More than eight rows of a take several passes of at most six over four rows of b, in L1 by then.
 // a comes out of a panel whose lines follow each other, so that its rows do not collide.
 //
-// [dot-prefetch] Each line of b is asked for twice: into L2, when the rows before it are computed, because the hardware
-// starts each row anew and stops at page ends (b in memory, m = 1: 630 us with, 885 us without); and into L1 shortly
-// before it is needed, in the next rows where this one ends (n = k = 4096 in L3: 257 us with, 283 without; 1536 x 384
-// in L2: 11.2 and 13.8 us).
+// [dot-prefetch] Each line of b is asked for twice: into L2, two groups of rows ahead, because the hardware starts each
+// row anew and stops at page ends (b in memory, m = 1, one core: 885 us without, 650 one group ahead, 620 two); and into
+// L1 shortly before it is needed, in the next rows where this one ends (n = k = 4096 in L3: 257 us with, 283 without).
 #include "kernels/avx512_vnni/dot_sums.h"
 #include "kernels/avx512_vnni/kernels.h"
 
@@ -55,7 +54,7 @@ void pass(const Pass& x) {
     const int64_t further = p + kAhead, soon = further < x.k ? further : further - x.k + x.ahead;
     const auto load_b = [&](int r) __attribute__((always_inline)) {
       _mm_prefetch(reinterpret_cast<const char*>(rows[r] + soon), _MM_HINT_T0);
-      _mm_prefetch(reinterpret_cast<const char*>(rows[r] + x.ahead + p), _MM_HINT_T1);
+      _mm_prefetch(reinterpret_cast<const char*>(rows[r] + 2 * x.ahead + p), _MM_HINT_T1);
       return _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, rows[r] + p), _mm512_set1_epi8(-128));
     };
     const auto load_a = [&](int i) __attribute__((always_inline)) {
