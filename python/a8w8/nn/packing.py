@@ -114,10 +114,6 @@ class PackableWeight(nn.Module):
         packed = self._buffers["packed_weight"]
         return packed if packed is not None and self._plain_weight() is None else None
 
-    def _weight_dtype(self) -> torch.dtype:
-        """That of the plain weight."""
-        return self._form.dtype if self.is_packed else self.weight.dtype
-
     def _pack(self, weight: Tensor) -> None:
         if weight.dim() != 2:
             raise ValueError(
