@@ -134,7 +134,7 @@ TORCH_LIBRARY_FRAGMENT(a8w8, m) {
   define("pack_weight(Tensor weight) -> Tensor");
   define("unpack_weight(Tensor packed, int n, int k, bool int4=False) -> Tensor");
   define(
-      "quant_matmul_packed(Tensor x1, Tensor packed, Tensor scale, *, int n, Tensor? offset=None, "
+      "quant_matmul_packed(Tensor x1, Tensor packed, Tensor scale, int n, Tensor? offset=None, "
       "Tensor? pertoken_scale=None, Tensor? bias=None, int? output_dtype=None) -> Tensor");
 }
 

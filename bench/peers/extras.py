@@ -146,7 +146,7 @@ def _operands(m: int, n: int, k: int) -> tuple[Activations, Weights, torch.Tenso
 
 
 def quant_matmul_packed(x: Activations, packed: torch.Tensor, weights: Weights) -> torch.Tensor:
-    return torch.ops.a8w8.quant_matmul_packed(
+    return a8w8.ops.quant_matmul_packed(
         x.q, packed, weights.scale, n=weights.n, pertoken_scale=x.token_scale, output_dtype=torch.bfloat16
     )
 

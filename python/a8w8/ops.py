@@ -17,6 +17,7 @@ _linear_dynamic = torch.ops.a8w8.linear_dynamic
 _linear_static = torch.ops.a8w8.linear_static
 # npu_quant_matmul by position, with numbers for dtypes; see its definition in adapters/torch/npu_ops.cpp.
 _quant_matmul = torch.ops.a8w8.quant_matmul.op
+_quant_matmul_packed = torch.ops.a8w8.quant_matmul_packed
 _NUMBERS = {torch.int8: 1, torch.int32: 3, torch.float16: 5, torch.bfloat16: 15}
 
 
@@ -259,16 +260,8 @@ def quant_matmul_packed(
     Returns:
         (..., m, n) of output_dtype, the bits of `quant_matmul` with the plain weight.
     """
-    return torch.ops.a8w8.quant_matmul_packed(
-        x1,
-        packed,
-        scale,
-        n=n,
-        offset=offset,
-        pertoken_scale=pertoken_scale,
-        bias=bias,
-        output_dtype=output_dtype,
-    )
+    dtype = _NUMBERS.get(output_dtype, output_dtype)
+    return _quant_matmul_packed(x1, packed, scale, n, offset, pertoken_scale, bias, dtype)
 
 
 def linear_dynamic(x: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -50,7 +50,7 @@ class Packed(_Ours):
         packed_weight, weights = packed
         return [
             Call(
-                lambda: torch.ops.a8w8.quant_matmul_packed(
+                lambda: a8w8.ops.quant_matmul_packed(
                     x.q,
                     packed_weight,
                     weights.scale,
