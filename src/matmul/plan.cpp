@@ -39,7 +39,8 @@ void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
 }
 
 void plan_chunks(const GemmProblem& p, Plan& plan) {
-  const int64_t rows = std::max(kMaxChunkBytes / plan.a.bytes_per_row(p.k), plan.a.max_rows);
+  const int64_t most = p.b_panels ? kMaxPackedChunkBytes : kMaxChunkBytes;
+  const int64_t rows = std::max(most / plan.a.bytes_per_row(p.k), plan.a.max_rows);
   plan.chunk_rows = std::min(p.m, round_down(rows, plan.a.max_rows));
   plan.chunk_batches = plan.chunk_rows < p.m ? 1 : std::clamp<int64_t>(rows / p.m, 1, plan.batches);
 }

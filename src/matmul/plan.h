@@ -70,8 +70,10 @@ struct Plan : KernelChoice {
   size_t scratch_bytes() const { return workers_at + static_cast<size_t>(workers) * worker_bytes; }
 };
 
-// Packed a of a chunk: b is packed once for each chunk, so a chunk must be worth it, and fit into the last-level cache.
-inline constexpr int64_t kMaxChunkBytes = 12 << 20;
+// a of a chunk. b is packed once for each chunk, so a chunk must be worth it, and fit into the last-level cache. Where
+// b is packed already, a is nearer in smaller chunks: m = 2048, n = 11008, k = 4096, two cores of a Zen 4, 870 GOP/s
+// with 12 MiB, 898 with 2.
+inline constexpr int64_t kMaxChunkBytes = 12 << 20, kMaxPackedChunkBytes = 2 << 20;
 
 Plan make_plan(const GemmProblem& problem, const KernelChoice& kernels, int threads, const CacheSizes& caches);
 

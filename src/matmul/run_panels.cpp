@@ -53,9 +53,11 @@ struct RowPanels {
 };
 
 void prepare(const RowPanels& panels, std::byte* scratch, ExecutionContext& ctx) {
-  // Below so many bytes, read and perhaps written, the threads are not worth waking.
-  const int64_t bytes = panels.chunk.batches * panels.chunk.rows * panels.p.k;
-  const int workers = bytes < (panels.plan.a_in_place ? 1 << 20 : 1 << 16) ? 1 : panels.plan.workers;
+  // Below some microseconds of work the threads are not worth waking: in cycles, a row in place is 16 and one for each
+  // 64 k, and packing writes besides.
+  const int64_t rows = panels.chunk.batches * panels.chunk.rows, k = panels.p.k;
+  const bool little = panels.plan.a_in_place ? rows * (16 + k / 64) < (1 << 14) : rows * k < (1 << 16);
+  const int workers = little ? 1 : panels.plan.workers;
   share_out(ctx, workers, panels.chunk.batches * panels.count, scratch, [x = panels](int64_t t, int64_t) {
     const int64_t matrix = t / x.count, panel = t % x.count, rows = x.size(panel);
     const int8_t* a = x.source(matrix, panel);
