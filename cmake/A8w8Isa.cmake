@@ -5,10 +5,12 @@
 
 set(A8W8_ISA_FLAGS_scalar "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(A8W8_ISAS scalar avx2 avx512_vnni)
+  set(A8W8_ISAS scalar avx2 avx_vnni avx512_vnni amx_int8)
   set(A8W8_ISA_FLAGS_avx2 -mavx2 -mf16c)
+  set(A8W8_ISA_FLAGS_avx_vnni -mavx2 -mf16c -mavxvnni)
   set(A8W8_ISA_FLAGS_avx512_vnni -mavx2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
       -mprefer-vector-width=512)
+  set(A8W8_ISA_FLAGS_amx_int8 ${A8W8_ISA_FLAGS_avx512_vnni} -mamx-tile -mamx-int8)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
   set(A8W8_ISAS scalar neon_dot neon_i8mm)
   set(A8W8_ISA_FLAGS_neon_dot -march=armv8.2-a+dotprod)

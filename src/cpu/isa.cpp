@@ -52,8 +52,14 @@ IsaSet compiled_isas() {
 #if defined(A8W8_HAVE_AVX2)
   set = set | Isa::kAvx2;
 #endif
+#if defined(A8W8_HAVE_AVX_VNNI)
+  set = set | Isa::kAvxVnni;
+#endif
 #if defined(A8W8_HAVE_AVX512_VNNI)
   set = set | Isa::kAvx512Vnni;
+#endif
+#if defined(A8W8_HAVE_AMX_INT8)
+  set = set | Isa::kAmxInt8;
 #endif
 #if defined(A8W8_HAVE_NEON_DOT)
   set = set | Isa::kNeonDot;

@@ -11,8 +11,18 @@ namespace avx2 {
 extern const IsaTable kTable;
 }
 #endif
+#ifdef A8W8_HAVE_AVX_VNNI
+namespace avx_vnni {
+extern const IsaTable kTable;
+}
+#endif
 #ifdef A8W8_HAVE_AVX512_VNNI
 namespace avx512_vnni {
+extern const IsaTable kTable;
+}
+#endif
+#ifdef A8W8_HAVE_AMX_INT8
+namespace amx_int8 {
 extern const IsaTable kTable;
 }
 #endif
@@ -36,8 +46,14 @@ constexpr const IsaTable* kTables[] = {
 #ifdef A8W8_HAVE_NEON_DOT
     &neon_dot::kTable,
 #endif
+#ifdef A8W8_HAVE_AMX_INT8
+    &amx_int8::kTable,
+#endif
 #ifdef A8W8_HAVE_AVX512_VNNI
     &avx512_vnni::kTable,
+#endif
+#ifdef A8W8_HAVE_AVX_VNNI
+    &avx_vnni::kTable,
 #endif
 #ifdef A8W8_HAVE_AVX2
     &avx2::kTable,

@@ -206,8 +206,8 @@ class DotKernelTest : public KernelTest<DotKernel> {
   std::vector<int64_t> row_counts() {
     std::vector<int64_t> counts;
     for (int64_t m = 1; m <= std::min(kernel().max_m, 17); ++m) counts.push_back(m);
-    for (int64_t m : {23, 32, 33, kernel().max_m}) {
-      if (m <= std::min(kernel().max_m, 64)) counts.push_back(m);
+    for (int64_t m : {23, 32, 33, 49, kernel().max_m}) {
+      if (m <= kernel().max_m) counts.push_back(m);
     }
     return counts;
   }
@@ -229,6 +229,9 @@ TEST_P(DotKernelTest, AgreesOnWideResults) {
     for (int64_t k : {3, 64, 130}) check(std::min(kernel().max_m, 5), n, k, kFills[0]);
   }
 }
+
+// More of b than a kernel would keep in L2 for its next rows of a.
+TEST_P(DotKernelTest, AgreesOnLargeWeights) { check(std::min(kernel().max_m, 40), 209, 4099, kFills[0]); }
 
 TEST_P(DotKernelTest, AgreesOnEveryLayoutOfA) {
   for (Layout layout : {Layout::kAlongLines, Layout::kScattered}) {

@@ -7,8 +7,17 @@
 
 namespace a8w8 {
 
-#ifdef A8W8_EMULATED_AVX512_VNNI
+#ifdef A8W8_EMULATED
+namespace avx2_emulated {
+extern const IsaTable kTable;
+}
+namespace avx_vnni_emulated {
+extern const IsaTable kTable;
+}
 namespace avx512_vnni_emulated {
+extern const IsaTable kTable;
+}
+namespace amx_int8_emulated {
 extern const IsaTable kTable;
 }
 #endif
@@ -43,8 +52,11 @@ IsaSet required_isas() {
 std::vector<TestTable> test_tables() {
   std::vector<TestTable> tables;
   for (const IsaTable* table : isa_tables()) tables.push_back({table, false});
-#ifdef A8W8_EMULATED_AVX512_VNNI
-  tables.push_back({&avx512_vnni_emulated::kTable, true});
+#ifdef A8W8_EMULATED
+  for (const IsaTable* table : {&amx_int8_emulated::kTable, &avx512_vnni_emulated::kTable, &avx_vnni_emulated::kTable,
+                                &avx2_emulated::kTable}) {
+    tables.push_back({table, true});
+  }
 #endif
   return tables;
 }

@@ -27,10 +27,16 @@ constexpr Golden kGolden[] = {
      "dot_s8s8s32_8_scalar", "epilogue_scalar", "quantize_scalar"},
     {"AVX2", kUpToAvx2, Isa::kAvx2, "gemm_s8s8s32_6x16x2_avx2", "dot_s8s8s32_24_avx2", "epilogue_avx2",
      "quantize_avx2"},
+    {"AVX-VNNI", kUpToAvx2 | Isa::kAvxVnni, Isa::kAvxVnni, "gemm_s8s8s32_6x16x4_avx_vnni", "dot_s8s8s32_24_avx_vnni",
+     "epilogue_avx_vnni", "quantize_avx_vnni"},
+    {"AVX-VNNI and AVX512-VNNI, Zen 5", kUpToAvx2 | Isa::kAvxVnni | Isa::kAvx512Vnni, Isa::kAvx512Vnni,
+     "gemm_s8s8s32_6x64x4_avx512_vnni", "dot_s8s8s32_48_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
     {"AVX512-VNNI", kUpToAvx2 | Isa::kAvx512Vnni, Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
      "dot_s8s8s32_48_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
-    {"everything, on x86", IsaSet::from_bits(~0u), Isa::kAvx512Vnni, "gemm_s8s8s32_6x64x4_avx512_vnni",
-     "dot_s8s8s32_48_avx512_vnni", "epilogue_avx512_vnni", "quantize_avx512_vnni"},
+    {"AMX", kUpToAvx2 | Isa::kAvxVnni | Isa::kAvx512Vnni | Isa::kAmxInt8, Isa::kAmxInt8,
+     "gemm_s8s8s32_32x64x64_amx_int8", "dot_s8s8s32_128_amx_int8", "epilogue_amx_int8", "quantize_amx_int8"},
+    {"everything, on x86", IsaSet::from_bits(~0u), Isa::kAmxInt8, "gemm_s8s8s32_32x64x64_amx_int8",
+     "dot_s8s8s32_128_amx_int8", "epilogue_amx_int8", "quantize_amx_int8"},
     {"Armv8.2 with dot product", kUpToNeonDot, Isa::kNeonDot, "gemm_s8s8s32_5x64x16_neon_dot",
      "dot_s8s8s32_24_neon_dot", "epilogue_neon_dot", "quantize_neon_dot"},
     {"Armv8.6", kUpToNeonDot | Isa::kNeonI8mm, Isa::kNeonI8mm, "gemm_s8s8s32_12x64x8_neon_i8mm",
@@ -62,7 +68,9 @@ TEST(SelectKernel, WidensInt4WhereTheBestSetHasNoKernelForIt) {
   EXPECT_EQ(select_dot_int4(Isa::kScalar), nullptr);
   EXPECT_EQ(select_dot_int4(kUpToAvx2), nullptr);
   if (!is_compiled(Isa::kAvx512Vnni)) return;
+  EXPECT_EQ(select_dot_int4(kUpToAvx2 | Isa::kAvxVnni), nullptr);
   EXPECT_STREQ(select_dot_int4(kUpToAvx2 | Isa::kAvx512Vnni)->name, "dot_s8s4s32_48_avx512_vnni");
+  EXPECT_STREQ(select_dot_int4(IsaSet::from_bits(~0u))->name, "dot_s8s4s32_16_amx_int8");
 }
 
 // What the other architecture has is of no use.

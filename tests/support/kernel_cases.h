@@ -1,5 +1,5 @@
-// The kernels under test, generated from the tables: adding a row to a table adds its tests. The AVX512-VNNI kernels
-// come twice where SIMDe is installed: as compiled for the hardware, and emulated (tests/support/emulated).
+// The kernels under test, generated from the tables: adding a row to a table adds its tests. Those for x86 come twice
+// where SIMDe is installed: as compiled for the hardware, and emulated (tests/support/emulated).
 //
 // A kernel that this machine cannot run is skipped, loudly: the binary ends with the list of those that ran, and
 // A8W8_REQUIRE_ISA=avx2,avx512_vnni makes a skip of these a failure.

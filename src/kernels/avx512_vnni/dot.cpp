@@ -9,8 +9,9 @@
 // a comes out of a panel whose lines follow each other, so that its rows do not collide.
 //
 // [dot-prefetch] Each line of b is asked for twice: into L2, two groups of rows ahead, because the hardware starts each
-// row anew and stops at page ends (b in memory, m = 1, one core: 885 us without, 650 one group ahead, 620 two); and into
-// L1 shortly before it is needed, in the next rows where this one ends (n = k = 4096 in L3: 257 us with, 283 without).
+// row anew and stops at page ends (b in memory, m = 1, one core: 885 us without, 650 one group ahead, 620 two); and
+// into L1 shortly before it is needed, in the next rows where this one ends (n = k = 4096 in L3: 257 us with, 283
+// without).
 #include "kernels/avx512_vnni/dot_sums.h"
 #include "kernels/avx512_vnni/kernels.h"
 

@@ -1,5 +1,5 @@
-// Stands in for <immintrin.h> where the AVX512-VNNI kernels are compiled a second time, for the tests: SIMDe carries
-// the intrinsics out in plain C++, so that the loops, masks and layouts of src/kernels/avx512_vnni run on any machine.
+// Stands in for <immintrin.h> where the x86 kernels are compiled a second time, for the tests: SIMDe carries the
+// intrinsics out in plain C++, so that the loops, masks and layouts of src/kernels/<isa> run on any machine.
 //
 // SIMDe does not have all of them in every release (0.7.4 to 0.8.2 serve). Those that one lacks are modelled below,
 // lane by lane, as their manual page says; masked loads and stores touch only the bytes that the mask has, as the
@@ -17,6 +17,7 @@
 #include <simde/x86/avx512/div.h>
 #include <simde/x86/avx512/dpbusd.h>
 #include <simde/x86/avx512/extract.h>
+#include <simde/x86/avx512/insert.h>
 #include <simde/x86/avx512/loadu.h>
 #include <simde/x86/avx512/max.h>
 #include <simde/x86/avx512/min.h>
@@ -137,6 +138,16 @@ inline int32_t round_to_int(float x) {
 #undef _mm512_ternarylogic_epi32
 #define _mm512_ternarylogic_epi32(a, b, c, table) emulated::ternary_logic(a, b, c, table)
 
+// AVX2's masks are the signs of lanes.
+#undef _mm256_maskload_epi32
+#define _mm256_maskload_epi32(x, m) \
+  emulated::maskz_load<int32_t, simde__m256i>(_mm256_movemask_ps(_mm256_castsi256_ps(m)), x)
+#undef _mm256_maskload_ps
+#define _mm256_maskload_ps(x, m) emulated::maskz_load<float, simde__m256>(_mm256_movemask_ps(_mm256_castsi256_ps(m)), x)
+#undef _mm256_maskstore_epi32
+#define _mm256_maskstore_epi32(out, m, x) \
+  emulated::mask_store<int32_t, simde__m256i>(out, _mm256_movemask_ps(_mm256_castsi256_ps(m)), x)
+
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps(x) \
   emulated::convert<float, simde__m512, int32_t>(x, [](int32_t v) { return static_cast<float>(v); })
@@ -152,3 +163,12 @@ inline int32_t round_to_int(float x) {
 #define _mm512_cvtps_ph(x, nearest_even) emulated::convert<uint16_t, simde__m256i, float>(x, a8w8::float_to_half)
 #undef _mm512_cvtph_ps
 #define _mm512_cvtph_ps(x) emulated::convert<float, simde__m512, uint16_t>(x, a8w8::half_to_float)
+
+#undef _mm256_cvtps_ph
+#define _mm256_cvtps_ph(x, nearest_even) emulated::convert<uint16_t, simde__m128i, float>(x, a8w8::float_to_half)
+#undef _mm256_cvtph_ps
+#define _mm256_cvtph_ps(x) emulated::convert<float, simde__m256, uint16_t>(x, a8w8::half_to_float)
+
+// The VEX encodings do the same as the EVEX ones.
+#define _mm_dpbusd_avx_epi32 _mm_dpbusd_epi32
+#define _mm256_dpbusd_avx_epi32 _mm256_dpbusd_epi32
