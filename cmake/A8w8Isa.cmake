@@ -33,7 +33,9 @@ function(a8w8_isa_kernels)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/${isa}/*.cpp)
     add_library(a8w8_kernels_${isa} OBJECT ${sources})
     a8w8_compile_options(a8w8_kernels_${isa})
-    target_compile_options(a8w8_kernels_${isa} PRIVATE ${A8W8_ISA_FLAGS_${isa}})
+    # Kernels throw nothing. Where one calls another by pointer, Clang would see to exceptions with a function that all
+    # objects share.
+    target_compile_options(a8w8_kernels_${isa} PRIVATE -fno-exceptions ${A8W8_ISA_FLAGS_${isa}})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # PR105593: GCC's own _mm512_undefined_* trip these warnings
       target_compile_options(a8w8_kernels_${isa} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
     endif()
