@@ -9,9 +9,6 @@
 
 namespace a8w8 {
 
-// Up to a whole number of cache lines.
-constexpr size_t align_bytes(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
-
 // How rows of a are packed for either family of kernels.
 struct RowPacking {
   PackAFn* pack = nullptr;

@@ -6,6 +6,7 @@
 #include "base/math.h"
 #include "matmul/layout.h"
 #include "matmul/share_out.h"
+#include "runtime/scratch_layout.h"
 
 namespace a8w8 {
 namespace {
@@ -15,7 +16,9 @@ template <class Task>
 void for_each_panel(const GemmKernel& kernel, int64_t n, size_t bytes, ExecutionContext& ctx, Task task) {
   const int64_t panels = ceil_div(n, kernel.nr);
   const int workers = static_cast<int>(std::min<int64_t>(panels, ctx.num_threads()));
-  const size_t ranges = align_bytes(static_cast<int64_t>(task_ranges_bytes(workers)));
+  ScratchLayout shared;
+  shared.add<TaskRange>(workers);
+  const size_t ranges = shared.bytes();
   std::byte* const scratch = ctx.scratch(ranges + static_cast<size_t>(workers) * bytes);
   share_out(ctx, workers, panels, scratch, [&](int64_t panel, int64_t worker) {
     const int64_t col = panel * kernel.nr;
@@ -35,8 +38,9 @@ PackedHeader packed_header(const GemmKernel& kernel, int64_t n, int64_t k, bool 
 }
 
 void pack_panels(const GemmProblem& p, const GemmKernel& kernel, std::byte* panels, ExecutionContext& ctx) {
-  const size_t gathered = p.b_layout ? align_bytes(kernel.nr * p.k) : 0;
-  for_each_panel(kernel, p.n, gathered, ctx, [&](int64_t panel, int64_t col, int64_t cols, std::byte* mine) {
+  ScratchLayout own;
+  own.add<int8_t>(p.b_layout ? kernel.nr * p.k : 0);
+  for_each_panel(kernel, p.n, own.bytes(), ctx, [&](int64_t panel, int64_t col, int64_t cols, std::byte* mine) {
     std::byte* const to = panels + panel * b_panel_bytes(kernel, p.k);
     if (p.b_layout == nullptr) {
       return kernel.pack_b(p.b + col * p.b_n_stride, p.b_k_stride, p.b_n_stride, p.k, cols, to);
@@ -52,9 +56,11 @@ void pack_panels(const GemmProblem& p, const GemmKernel& kernel, std::byte* pane
 void unpack_panels(const GemmKernel& kernel, int64_t n, int64_t k, const std::byte* panels, int8_t* out,
                    ExecutionContext& ctx) {
   const int64_t block = round_up(64, kernel.kr), mr = kernel.mr;
-  const size_t units_at = align_bytes(mr * block), init_at = units_at + align_bytes(mr * block * kernel.a_bytes);
-  const size_t c_at = init_at + align_bytes(4 * mr), bytes = c_at + align_bytes(4 * mr * kernel.nr);
-  for_each_panel(kernel, n, bytes, ctx, [&](int64_t panel, int64_t col, int64_t cols, std::byte* mine) {
+  ScratchLayout own;
+  own.add<int8_t>(mr * block);
+  const size_t units_at = own.add<std::byte>(mr * block * kernel.a_bytes), init_at = own.add<int32_t>(mr);
+  const size_t c_at = own.add<int32_t>(mr * kernel.nr);
+  for_each_panel(kernel, n, own.bytes(), ctx, [&](int64_t panel, int64_t col, int64_t cols, std::byte* mine) {
     const std::byte* b = panels + panel * b_panel_bytes(kernel, k);
     int8_t* const units = reinterpret_cast<int8_t*>(mine);
     int32_t* const init = reinterpret_cast<int32_t*>(mine + init_at);

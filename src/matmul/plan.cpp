@@ -5,6 +5,7 @@
 #include "base/math.h"
 #include "base/str_cat.h"
 #include "matmul/share_out.h"
+#include "runtime/scratch_layout.h"
 
 namespace a8w8 {
 namespace {
@@ -31,11 +32,13 @@ void plan_dot(const GemmProblem& p, int threads, Plan& plan) {
   plan.block_cols = std::min(p.n, round_up(std::clamp(wanted, kMinDotCols, most), kMinDotCols));
   plan.kc = p.k;
   plan.workers = useful_workers(plan.batches * p.m * p.n * p.k, plan.batches * ceil_div(p.n, plan.block_cols), threads);
-  plan.workers_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(plan.workers)));
-  plan.packed_a_at = align_bytes(p.m * plan.block_cols * static_cast<int64_t>(sizeof(int32_t)));
-  plan.row_init_at = plan.packed_a_at + align_bytes(p.m * plan.a.bytes_per_row(p.k));
-  plan.gathered_at = plan.row_init_at + align_bytes(p.m * static_cast<int64_t>(sizeof(int32_t)));
-  plan.worker_bytes = plan.gathered_at + (plan.gathers ? align_bytes(plan.block_cols * p.k) : 0);
+  ScratchLayout shared, own;
+  shared.add<TaskRange>(plan.workers);
+  plan.sums_at = own.add<int32_t>(p.m * plan.block_cols);
+  plan.packed_a_at = own.add<std::byte>(p.m * plan.a.bytes_per_row(p.k));
+  plan.row_init_at = own.add<int32_t>(p.m);
+  plan.gathered_at = own.add<int8_t>(plan.gathers ? plan.block_cols * p.k : 0);
+  plan.workers_at = shared.bytes(), plan.worker_bytes = own.bytes();
 }
 
 void plan_chunks(const GemmProblem& p, Plan& plan) {
@@ -47,12 +50,14 @@ void plan_chunks(const GemmProblem& p, Plan& plan) {
 
 void plan_panels_scratch(const GemmProblem& p, int64_t b_bytes, int64_t sums, Plan& plan) {
   const int64_t chunk_rows = plan.chunk_batches * plan.chunk_rows;
-  plan.packed_a_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(plan.workers)));
-  plan.row_init_at = plan.packed_a_at + (plan.a_in_place ? 0 : align_bytes(chunk_rows * plan.a.bytes_per_row(p.k)));
-  plan.workers_at = plan.row_init_at + align_bytes(chunk_rows * static_cast<int64_t>(sizeof(int32_t)));
-  plan.sums_at = align_bytes(b_bytes);
-  plan.gathered_at = plan.sums_at + align_bytes(sums * static_cast<int64_t>(sizeof(int32_t)));
-  plan.worker_bytes = plan.gathered_at + (plan.gathers ? align_bytes(plan.block_cols * p.k) : 0);
+  ScratchLayout shared, own;
+  shared.add<TaskRange>(plan.workers);
+  plan.packed_a_at = shared.add<std::byte>(plan.a_in_place ? 0 : chunk_rows * plan.a.bytes_per_row(p.k));
+  plan.row_init_at = shared.add<int32_t>(chunk_rows);
+  own.add<std::byte>(b_bytes);
+  plan.sums_at = own.add<int32_t>(sums);
+  plan.gathered_at = own.add<int8_t>(plan.gathers ? plan.block_cols * p.k : 0);
+  plan.workers_at = shared.bytes(), plan.worker_bytes = own.bytes();
 }
 
 // A block of b takes at most half of L2: the other half is for a, which passes by, and for the block that comes next.

@@ -8,6 +8,7 @@
 #include "base/math.h"
 #include "matmul/layout.h"
 #include "matmul/share_out.h"
+#include "runtime/scratch_layout.h"
 
 namespace a8w8 {
 namespace {
@@ -23,19 +24,22 @@ struct Layout {
       : task_rows(std::min<int64_t>(kMaxTaskRows, dot.max_m)),
         workers(static_cast<int>(std::min<int64_t>(ceil_div(p.n, kTaskCols), threads))),
         row_bytes(row_packing(dot).bytes_per_row(p.group)) {
-    row_sums_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(workers)));
-    packed_at = row_sums_at + align_bytes(p.m * p.groups() * static_cast<int64_t>(sizeof(int64_t)));
-    row_init_at = packed_at + align_bytes(p.m * p.groups() * row_bytes);
-    workers_at = row_init_at + align_bytes(p.m * p.groups() * static_cast<int64_t>(sizeof(int32_t)));
-    tiles_at = align_bytes(kTaskCols * p.k);
-    worker_bytes = tiles_at + kTile * (sizeof(int32_t) + sizeof(float));
+    ScratchLayout shared, own;
+    shared.add<TaskRange>(workers);
+    row_sums_at = shared.add<int64_t>(p.m * p.groups());
+    packed_at = shared.add<std::byte>(p.m * p.groups() * row_bytes);
+    row_init_at = shared.add<int32_t>(p.m * p.groups());
+    own.add<int8_t>(kTaskCols * p.k);
+    sums_at = own.add<int32_t>(kTile);
+    results_at = own.add<float>(kTile);
+    workers_at = shared.bytes(), worker_bytes = own.bytes();
   }
   size_t bytes() const { return workers_at + static_cast<size_t>(workers) * worker_bytes; }
 
   int64_t task_rows;
   int workers;
   int64_t row_bytes;
-  size_t row_sums_at, packed_at, row_init_at, workers_at, tiles_at, worker_bytes;
+  size_t row_sums_at, packed_at, row_init_at, workers_at, sums_at, results_at, worker_bytes;
 };
 
 // sum over p in group g of a(i, p): what a zero point of b is multiplied by.
@@ -91,8 +95,8 @@ void run_grouped(const GroupedProblem& p, const DotKernel& dot, std::byte* scrat
     std::byte* const mine = scratch + at.workers_at + static_cast<size_t>(worker) * at.worker_bytes;
     const int64_t col = t * kTaskCols, cols = std::min(kTaskCols, p.n - col);
     int8_t* const b = reinterpret_cast<int8_t*>(mine);
-    int32_t* const c = reinterpret_cast<int32_t*>(mine + at.tiles_at);
-    float* const y = reinterpret_cast<float*>(c + kTile);
+    int32_t* const c = reinterpret_cast<int32_t*>(mine + at.sums_at);
+    float* const y = reinterpret_cast<float*>(mine + at.results_at);
     gather_columns(p.b_layout, p.b, p.k, col, cols, b);
     for (int64_t row = 0; row < p.m; row += at.task_rows) {
       const int64_t rows = std::min(at.task_rows, p.m - row);

@@ -43,12 +43,10 @@ class alignas(64) TaskRange {
   std::atomic<uint64_t> range_;
 };
 
-constexpr size_t task_ranges_bytes(int workers) { return static_cast<size_t>(workers) * sizeof(TaskRange); }
-
 // Calls task(t, worker) for t = 0 .. tasks - 1 < 2^32 on `workers` threads. A worker goes through a range of
 // neighbouring tasks, so that it reads on where it stopped, and then helps the others. Each has a copy of `task` on its
-// own stack: what one thread reads for each tile must not lie beside what another one writes. `ranges` has
-// task_ranges_bytes(workers) bytes, aligned like TaskRange.
+// own stack: what one thread reads for each tile must not lie beside what another one writes. `ranges` is
+// room for as many TaskRange.
 template <class Task>
 void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* ranges, Task task) {
   if (workers == 1) {

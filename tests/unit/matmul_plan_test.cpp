@@ -8,6 +8,7 @@
 #include "matmul/plan.h"
 #include "matmul/run.h"
 #include "matmul/share_out.h"
+#include "runtime/scratch_layout.h"
 #include "support/tensors.h"
 
 namespace a8w8 {
@@ -123,11 +124,14 @@ std::vector<Plan> odd_plans(Plan plan, const GemmProblem& p) {
       plan.chunk_batches = whole ? std::min<int64_t>(plan.batches, 2) : 1;
       plan.chunk_rows = whole ? p.m : std::min<int64_t>(p.m, 2 * plan.gemm->mr);
       // Room for everything: queues of all workers, all of a and b, sums of all rows.
-      plan.packed_a_at = align_bytes(static_cast<int64_t>(task_ranges_bytes(plan.workers)));
-      plan.sums_at = align_bytes(b_panel_bytes(*plan.gemm, p.k));
-      plan.worker_bytes = plan.gathered_at = plan.sums_at + align_bytes(4 * (p.m + 8) * plan.gemm->nr);
-      plan.row_init_at = plan.packed_a_at + align_bytes(plan.batches * p.m * plan.a.bytes_per_row(p.k));
-      plan.workers_at = plan.row_init_at + align_bytes(4 * plan.batches * p.m);
+      ScratchLayout shared, own;
+      shared.add<TaskRange>(plan.workers);
+      plan.packed_a_at = shared.add<std::byte>(plan.batches * p.m * plan.a.bytes_per_row(p.k));
+      plan.row_init_at = shared.add<int32_t>(plan.batches * p.m);
+      plan.workers_at = shared.bytes();
+      own.add<std::byte>(b_panel_bytes(*plan.gemm, p.k));
+      plan.sums_at = own.add<int32_t>((p.m + 8) * plan.gemm->nr);
+      plan.worker_bytes = plan.gathered_at = own.bytes();
       plans.push_back(plan);
     }
   }
