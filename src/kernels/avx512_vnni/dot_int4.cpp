@@ -7,30 +7,15 @@
 // M rows of a against R rows of b are M * R accumulators, 2 M registers of a and two constants; a step is 2 M R
 // vpdpbusd against R loads and 3 R operations on b. (M, R) is (1..2, 8), (3..4, 4). Lines are asked for as in
 // [dot-prefetch], dot.cpp.
-#include "kernels/avx512_vnni/dot_sums.h"
+#include "kernels/avx512_vnni/dot_pass.h"
 #include "kernels/avx512_vnni/kernels.h"
 
 namespace a8w8::avx512_vnni {
 namespace {
 
-constexpr int kStep = 64;                                       // bytes of b in one register
 constexpr int kMaxRows = 4;                                     // of a in one pass
 constexpr int cols_for(int rows) { return rows <= 2 ? 8 : 4; }  // rows of b in flight: columns of c
-constexpr int64_t kAhead = 1024;
-constexpr int kGroup = 4;  // columns whose sums are made at once
 static_assert(kDotInt4Kr == 2 * kStep);
-
-struct Pass {
-  const int8_t* a;  // the first of M rows in their panel
-  int64_t a_step;   // from one block of k to the next
-  const int32_t* init;
-  int64_t bytes;    // of a row of b
-  const int8_t* b;  // `cols` rows; the missing ones repeat the last one and are not stored
-  int64_t ldb, cols;
-  int64_t ahead;  // so many bytes further are the rows that are needed next
-  int32_t* c;
-  int64_t ldc;
-};
 
 template <int M>
 void pass(const Pass& x) {
@@ -46,8 +31,7 @@ void pass(const Pass& x) {
   }
   const int8_t* a = x.a;
   for (int64_t p = 0; p < x.bytes; p += kStep, a += x.a_step) {
-    const __mmask64 mask = x.bytes - p < kStep ? ~uint64_t{0} >> (kStep - (x.bytes - p)) : ~uint64_t{0};
-    const int64_t further = p + kAhead, soon = further < x.bytes ? further : further - x.bytes + x.ahead;
+    const __mmask64 mask = bytes_left(x, p);
     __m512i even[M], odd[M];
 #pragma GCC unroll 4
     for (int i = 0; i < M; ++i) {
@@ -57,9 +41,7 @@ void pass(const Pass& x) {
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kCols; ++r) {
-      _mm_prefetch(reinterpret_cast<const char*>(rows[r] + soon), _MM_HINT_T0);
-      _mm_prefetch(reinterpret_cast<const char*>(rows[r] + x.ahead + p), _MM_HINT_T1);
-      const __m512i v = _mm512_maskz_loadu_epi8(mask, rows[r] + p);
+      const __m512i v = load_b(x, rows[r], p, mask);
       const __m512i b_even = _mm512_ternarylogic_epi32(v, low, sign, 0x6a);  // (v & low) ^ sign
       const __m512i b_odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(v, 4), low, sign, 0x6a);
 #pragma GCC unroll 4
@@ -69,42 +51,18 @@ void pass(const Pass& x) {
       }
     }
   }
-#pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 8
-    for (int r = 0; r < kCols; ++r) settle(acc[i][r]);
-  }
-#pragma GCC unroll 2
-  for (int g = 0; g < kCols / kGroup; ++g) {
-    const int64_t cols = x.cols - g * kGroup < kGroup ? x.cols - g * kGroup : kGroup;
-    if (cols <= 0) break;
-    const __mmask8 stored = static_cast<__mmask8>((1 << cols) - 1);
-#pragma GCC unroll 4
-    for (int i = 0; i < M; ++i) {
-      const __m128i sum = _mm_add_epi32(sums(acc[i] + g * kGroup), _mm_set1_epi32(x.init[i]));
-      _mm_mask_storeu_epi32(x.c + i * x.ldc + g * kGroup, stored, sum);
-    }
-  }
+  store_sums<M, kCols>(x, acc);
 }
 
-using PassFn = void(const Pass& x);
 constexpr PassFn* kPasses[kMaxRows] = {pass<1>, pass<2>, pass<3>, pass<4>};
 
 }  // namespace
 
 void dot_int4(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b,
               int64_t ldb, int32_t* c, int64_t ldc) noexcept {
-  const int8_t* a = static_cast<const int8_t*>(a_panel);
-  const int64_t passes = (m + kMaxRows - 1) / kMaxRows, step = cols_for(passes == 1 ? static_cast<int>(m) : kMaxRows);
-  for (int64_t j = 0; j < n; j += step) {
-    const int64_t cols = n - j < step ? n - j : step;
-    for (int64_t t = 0; t < passes; ++t) {
-      const int64_t i = t * m / passes, rows = (t + 1) * m / passes - i;
-      const int64_t ahead = t == 0 && j + 2 * step <= n ? step * ldb : 0;
-      kPasses[rows - 1]({a + i * kDotInt4Kr, m * kDotInt4Kr, row_init + i, k / 2, b + j * ldb, ldb, cols, ahead,
-                         c + i * ldc + j, ldc});
-    }
-  }
+  const Pass all{static_cast<const int8_t*>(a_panel), 0, row_init, k / 2, b, ldb, n, 0, c, ldc};
+  const int64_t step = cols_for(m <= kMaxRows ? static_cast<int>(m) : kMaxRows);
+  for_each_pass(m, n, kMaxRows, step, kDotInt4Kr, all, kPasses);
 }
 
 // Blocks of 128 k, one row after the other: 64 even ones, 64 odd ones.
