@@ -14,7 +14,7 @@ from peers.candidates import ALL, install
 from peers.extras import Extras, WrongAnswer
 from peers.measure import OtherLoad
 from peers.picture import draw
-from peers.results import REPOSITORY, Entrant, Machine, Results, load, save
+from peers.results import CPP, REPOSITORY, Entrant, Machine, Results, load, save
 from peers.run import Runner
 from peers.suites import Suite, load_suites
 from peers.verdict import judge
@@ -54,10 +54,18 @@ def measure(suite: Suite, options: argparse.Namespace, console: Console) -> Resu
         versions={"a8w8": here["a8w8 packed"].version, "PyTorch": torch.__version__},
         machine=_machine(),
         entrants=[
-            Entrant(
-                kind.name, kind.role, kind.takes, getattr(here.get(kind.name), "version", ""), missing.get(kind.name)
-            )
-            for kind in ALL
+            *(Entrant(name, "ours", "int8", here["a8w8 packed"].version, through="C++") for name in CPP.values()),
+            *(
+                Entrant(
+                    kind.name,
+                    kind.role,
+                    kind.takes,
+                    getattr(here.get(kind.name), "version", ""),
+                    missing.get(kind.name),
+                    kind.through,
+                )
+                for kind in ALL
+            ),
         ],
     )
     columns = (
@@ -86,7 +94,7 @@ def measure(suite: Suite, options: argparse.Namespace, console: Console) -> Resu
         units = len(threads) * len(suite.nk) * (len(suite.m) + len(suite.cold_m))
         task = progress.add_task("", total=units + len(extras.steps))
         ask_cpp()  # before and after: a machine shared with others is not equally fast all the time
-        runner = Runner(results, candidates, options.budget, complain, lambda: progress.advance(task))
+        runner = Runner(results, candidates, options.budget, complain, lambda: progress.advance(task), options.binary)
         runner.run(suite, threads)
         for step in extras.steps:
             try:

@@ -89,11 +89,15 @@ class Extras:
         """A linear so small that what is left is the call."""
         torch.set_num_threads(threads)
         x, weights, _ = _operands(1, 64, 64)
-        x_float, weight_float = x.float32, weights.float32()
+        x_float, weight_float, weight_t = x.float32, weights.float32(), weights.q.t()
         runs: Runs = {
             "npu_quant_matmul": lambda: torch.ops.npu.npu_quant_matmul(
-                x.q, weights.q.t(), weights.scale, pertoken_scale=x.token_scale, output_dtype=torch.bfloat16
+                x.q, weight_t, weights.scale, pertoken_scale=x.token_scale, output_dtype=torch.bfloat16
             ),
+            "ops.quant_matmul": lambda: a8w8.ops.quant_matmul(
+                x.q, weight_t, weights.scale, pertoken_scale=x.token_scale, output_dtype=torch.bfloat16
+            ),
+            "linear_dynamic": lambda: a8w8.ops.linear_dynamic(x_float, weights.q, weights.scale),
             "linear float32": lambda: torch.nn.functional.linear(x_float, weight_float),
         }
         return self._compare("call", f"1 x 64 x 64, {threads_text(threads)}", runs, CALLS_S)

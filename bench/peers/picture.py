@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from peers.results import Results, Row, threads_text
-from peers.verdict import PACKED, STORED
+from peers.results import PACKED, STORED, Results, Row, threads_text
 
 COLORS = {PACKED: "#1f77b4", STORED: "#e07b39"}
 COLUMNS = 4
@@ -72,4 +71,6 @@ def _ticks(axes: Axes, rows: list[int]) -> None:
 
 def _points(results: Results, rows: list[Row], name: str) -> tuple[list[int], list[float]]:
     found = [(row, results.best_peer(row)) for row in sorted(rows, key=lambda row: row.m) if name in row.us]
-    return [row.m for row, best in found if best], [best[1] / row.us[name] for row, best in found if best]
+    return [row.m for row, best in found if best], [
+        best[1] * row.us[PACKED] / row.us[name] for row, best in found if best
+    ]

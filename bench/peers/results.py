@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
+PACKED, STORED = "a8w8 packed", "a8w8 stored"
+CPP = {"packed": "C++ packed", "stored": "C++ stored"}  # the same, called from C++
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A candidate as the tables know it; `missing` says why it is not here."""
+    """A candidate as the tables know it; `missing` says why it is not here, `through` who calls it."""
 
     name: str
     role: str
     takes: str
     version: str = ""
     missing: str | None = None
+    through: str = "PyTorch"
 
 
 @dataclass
@@ -73,17 +76,32 @@ class Results:
     extras: list[Extra] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # who was left out where, and why
     wrong: list[str] = field(default_factory=list)  # answers that are not right
+    clipped: list[str] = field(
+        default_factory=list
+    )  # who clips sums on this CPU: shown, but none to be measured against
 
     def names(self, role: str) -> list[str]:
         return [entrant.name for entrant in self.entrants if entrant.role == role and entrant.missing is None]
+
+    def peers(self) -> list[str]:
+        """Whom ours are measured against: peers that give the right answer."""
+        return [name for name in self.names("peer") if name not in self.clipped]
 
     def takes(self, name: str) -> str:
         return next(entrant.takes for entrant in self.entrants if entrant.name == name)
 
     def best_peer(self, row: Row) -> tuple[str, float] | None:
-        """Name and microseconds."""
-        times = {name: row.us[name] for name in self.names("peer") if name in row.us}
-        return min(times.items(), key=lambda item: item[1]) if times else None
+        """Name, and how many times as long as ours it takes.
+
+        Ours is the packed op called as the peer is, through PyTorch or from C++ (or as it was measured).
+        """
+        through = {entrant.name: entrant.through for entrant in self.entrants}
+        ratios = {}
+        for name in self.peers():
+            ours = row.us.get(PACKED if through[name] == "PyTorch" else CPP["packed"], row.us.get(PACKED))
+            if ours is not None and name in row.us:
+                ratios[name] = row.us[name] / ours
+        return min(ratios.items(), key=lambda item: item[1]) if ratios else None
 
 
 def reason(error: Exception) -> str:
@@ -118,4 +136,5 @@ def load(file: Path) -> Results:
         extras=[Extra(**extra) for extra in data["extras"]],
         notes=data["notes"],
         wrong=data["wrong"],
+        clipped=data["clipped"],
     )

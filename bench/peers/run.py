@@ -1,11 +1,16 @@
-"""One shape after the other: prepare the candidates, check their answers, let them take turns."""
+"""One shape after the other: prepare the candidates, check their answers, let them take turns.
+
+Before those of a weight our op is timed from C++, in a process of its own.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from peers import cpp
 from peers.candidates.base import Call, Candidate
 from peers.measure import Flush, Turn, cold_turn, estimate, settle, take_turns, warm_turn
 from peers.operands import Activations, Answer, Weights
@@ -19,13 +24,17 @@ SATURATED = 0.3  # the error of a kernel that clips its int16 sums
 
 @dataclass
 class Runner:
-    """`complain` is told of everything that is left out, `step` after each measurement."""
+    """`complain` is told of everything that is left out, `step` after each measurement.
+
+    `binary` is the program `a8w8`.
+    """
 
     results: Results
     candidates: list[Candidate]
     budget_s: float
     complain: Callable[[str], None]
     step: Callable[[], None]
+    binary: Path | None = None
     _slow: set[tuple[str, int]] = field(default_factory=set)
     _failures: set[tuple[str, str]] = field(default_factory=set)
     flush: Callable[[], None] = field(default_factory=Flush)
@@ -38,6 +47,7 @@ class Runner:
                 self._run_weights(suite, weights, others, threads)
 
     def _run_weights(self, suite: Suite, weights: Weights, others: Weights, threads: int) -> None:
+        from_cpp = self._from_cpp(suite, (weights.n, weights.k), threads)
         packed = self._pack(weights, threads, lambda candidate: candidate.pack)
         packed_others = self._pack(others, threads, lambda candidate: candidate.pack_twin) if suite.cold_m else {}
         for m in suite.m:
@@ -45,7 +55,7 @@ class Runner:
             row = Row(m, weights.n, weights.k, threads, False, {})
             calls, seconds = self._prepare(packed, x, Answer(x, weights), row)
             turns = {name: warm_turn(call.run, seconds[name], self._pool(name)) for name, call in calls.items()}
-            self._measure(row, turns)
+            self._measure(row, turns, from_cpp)
             if m in suite.cold_m:
                 row = Row(m, weights.n, weights.k, threads, True, {})
                 twins, _ = self._prepare(packed_others, x, Answer(x, others), row)
@@ -54,13 +64,20 @@ class Runner:
                     for name in calls
                     if name in twins
                 }
-                self._measure(row, turns)
+                self._measure(row, turns, from_cpp)
+
+    def _from_cpp(self, suite: Suite, nk: tuple[int, int], threads: int) -> cpp.Times:
+        if self.binary is None:
+            return {}
+        settle()
+        return cpp.measure(self.binary, nk, suite.m, suite.cold_m, threads, self._note)
 
     def _pool(self, name: str) -> str:
         return next(candidate.pool for candidate in self.candidates if candidate.name == name)
 
-    def _measure(self, row: Row, turns: dict[str, Turn]) -> None:
+    def _measure(self, row: Row, turns: dict[str, Turn], from_cpp: cpp.Times) -> None:
         row.us = {name: 1e6 * seconds for name, seconds in take_turns(turns, self.budget_s).items()}
+        row.us |= from_cpp.get((row.m, row.threads, row.cold), {})
         self.results.rows.append(row)
         self.step()
 
@@ -114,6 +131,8 @@ class Runner:
         clips = candidate.saturates and not torch.cpu._is_vnni_supported()
         tolerance = SATURATED if clips else candidate.tolerance
         if error <= tolerance:
+            if error > candidate.tolerance and candidate.name not in self.results.clipped:
+                self.results.clipped.append(candidate.name)
             return True
         text = f"{candidate.name} is wrong at {row.where}: relative error {error:.3g}, at most {tolerance} is right"
         self.results.wrong.append(text)

@@ -30,6 +30,7 @@ class Candidate(ABC):
     tolerance  the relative error its way of quantizing may have
     saturates  its kernels for CPUs without VNNI add pairs in int16 and may clip: large errors are to be expected there
     pool       whose threads it uses: see [pools] in measure.py
+    through    "PyTorch" where it is called through it, else "C++": whom of ours it is measured against
     """
 
     name: ClassVar[str]
@@ -39,6 +40,7 @@ class Candidate(ABC):
     tolerance: ClassVar[float]
     saturates: ClassVar[bool] = False
     pool: ClassVar[str] = "OpenMP"
+    through: ClassVar[str] = "PyTorch"
     version: str
 
     @abstractmethod

@@ -11,6 +11,7 @@ from peers.operands import Activations, Weights
 
 class _OnnxRuntime(Candidate):
     takes = "float32"
+    through = "C++"  # Python only starts the session
 
     def __init__(self) -> None:
         import onnx

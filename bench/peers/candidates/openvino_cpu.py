@@ -19,6 +19,7 @@ class OpenVino(Candidate):
     tolerance = 0.02
     saturates = True
     pool = "OpenVINO"
+    through = "C++"  # Python only starts the request
 
     def __init__(self) -> None:
         import openvino

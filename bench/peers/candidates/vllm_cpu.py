@@ -38,6 +38,7 @@ def _load_library() -> str:
 
 class _Vllm(Candidate):
     symmetric = True
+    saturates = True
 
     def __init__(self) -> None:
         self.version = _load_library()
