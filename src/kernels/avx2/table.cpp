@@ -7,7 +7,7 @@ namespace {
 constexpr GemmKernel kGemm[] = {
     {"gemm_s8s8s32_6x16x2_avx2", Isa::kAvx2, kMr, kNr, kKr, /*a_bytes=*/2, /*b_bytes=*/1, gemm, pack_a, pack_b}};
 constexpr DotKernel kDot[] = {
-    {"dot_s8s8s32_24_avx2", Isa::kAvx2, kDotMaxM, /*k_per_row=*/0, kDotKr, /*a_bytes=*/2, dot, pack_dot_a}};
+    {"dot_s8s8s32_24_avx2", Isa::kAvx2, kDotMaxM, /*k_per_row=*/96, kDotKr, /*a_bytes=*/2, dot, pack_dot_a}};
 constexpr EpilogueKernel kEpilogue[] = {{"epilogue_avx2", Isa::kAvx2, epilogue}};
 constexpr QuantizeKernel kQuantize[] = {{"quantize_avx2", Isa::kAvx2, quantize_row, dynamic_quant_row}};
 constexpr PeakKernel kPeak[] = {{"peak_avx2", Isa::kAvx2, peak, read}};
