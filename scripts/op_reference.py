@@ -102,6 +102,7 @@ def refused_calls() -> dict[str, list]:
         "linear_static": [
             lambda: own.linear_static(ones(2, 4), ones(2), ones(1), int8(3, 4), ones(3)),
             lambda: own.linear_static(ones(2, 4), ones(1), ones(1), int8(3, 4), ones(3), ones(3)),
+            lambda: own.linear_static(ones(2, 4), ones(1), ones(1), int8(3, 4), ones(3), bias=ones(4)),
         ],
     }
 

@@ -25,14 +25,16 @@ at::Tensor linear_dynamic(const at::Tensor& x, const at::Tensor& weight, const a
 
 template <Mode mode>
 at::Tensor linear_static(const at::Tensor& x, const at::Tensor& input_scale, const at::Tensor& input_offset,
-                         const at::Tensor& weight, const at::Tensor& deq_scale, OptionalTensor quant_bias) {
+                         const at::Tensor& weight, const at::Tensor& deq_scale, OptionalTensor quant_bias,
+                         OptionalTensor bias, bool reciprocal) {
   return with_operands("linear_static", mode, [&](Operands& operands) {
     LinearStaticArgs args;
     args.x = operands.view(x, "x", Free::kRows), args.deq_scale = operands.view(deq_scale, "deq_scale");
     args.input_scale = operands.view(input_scale, "input_scale");
     args.input_offset = operands.view(input_offset, "input_offset");
     args.weight = linear_weight(operands, weight, args.x, args.deq_scale);
-    args.quant_bias = operands.view(quant_bias, "quant_bias");
+    args.quant_bias = operands.view(quant_bias, "quant_bias"), args.bias = operands.view(bias, "bias");
+    args.reciprocal = reciprocal;
     const at::Tensor out = operands.empty(infer(args));
     if constexpr (mode == Mode::kCpu) a8w8::linear_static(args, output_view(out), current_context());
     return out;
@@ -52,7 +54,7 @@ TORCH_LIBRARY_FRAGMENT(a8w8, m) {
         {at::Tag::pt2_compliant_tag});
   m.def(
       "linear_static(Tensor x, Tensor input_scale, Tensor input_offset, Tensor weight, Tensor deq_scale, "
-      "Tensor? quant_bias=None) -> Tensor",
+      "Tensor? quant_bias=None, *, Tensor? bias=None, bool reciprocal=False) -> Tensor",
       {at::Tag::pt2_compliant_tag});
 }
 

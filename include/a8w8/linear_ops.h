@@ -20,7 +20,8 @@ struct LinearDynamicArgs {
   std::optional<ConstTensorView> bias = std::nullopt;  // a float dtype, (n,)
 };
 
-// x_q = clamp(rint(x / input_scale + input_offset), -128, 127); y = float(x_q . weight^T + quant_bias) * deq_scale.
+// x_q = clamp(rint(x / input_scale + input_offset), -128, 127);
+// y = float(x_q . weight^T + quant_bias) * deq_scale + bias, each operation rounded to float32.
 struct LinearStaticArgs {
   ConstTensorView x;             // as above
   ConstTensorView input_scale;   // a float dtype, one element
@@ -29,6 +30,10 @@ struct LinearStaticArgs {
   ConstTensorView
       deq_scale;  // float32 or bfloat16 (n,), or int64: float32 bits in the low word (trans_quant_param's words too)
   std::optional<ConstTensorView> quant_bias = std::nullopt;  // int32 (n,): the bias and the correction for input_offset
+  std::optional<ConstTensorView> bias = std::nullopt;  // a float dtype, (n,): of layers whose bias is not in there
+  // x * r in place of x / input_scale, as vLLM-Ascend computes: r = 1 / input_scale, where input_scale is first rounded
+  // to the dtype of x, and so is r.
+  bool reciprocal = false;
 };
 
 // (..., n), dtype of x. Throws Error naming operand, value and what is allowed.

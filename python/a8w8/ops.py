@@ -288,19 +288,25 @@ def linear_static(
     weight: Tensor,
     deq_scale: Tensor,
     quant_bias: Tensor | None = None,
+    *,
+    bias: Tensor | None = None,
+    reciprocal: bool = False,
 ) -> Tensor:
     """Float in, float out, int8 inside, x quantized with one calibrated scale (msModelSlim W8A8).
 
-        x_q = clamp(rint(x / input_scale + input_offset));  y = (x_q @ weight.T + quant_bias) * deq_scale
+        x_q = clamp(rint(x / input_scale + input_offset));  y = (x_q @ weight.T [+ quant_bias]) * deq_scale [+ bias]
 
     Args:
         x: float32, float16 or bfloat16 (..., k).
         input_scale, input_offset: (1,), float.
         weight: int8 (n, k), as checkpoints store it; or the result of `pack_weight`.
         deq_scale: (n,), float32, or int64 with the bits of the float32 value in the low half.
-        quant_bias: int32 (n,): the float bias and the correction for input_offset in one.
+        quant_bias: int32 (n,): the correction for input_offset; in msModelSlim's files also the float bias.
+        bias: (n,), float, added after scaling: of layers whose bias is not in quant_bias (compressed-tensors).
+        reciprocal: x * r in place of x / input_scale, with r = 1 / input_scale, where input_scale and then r are
+            rounded to the dtype of x: what vLLM-Ascend computes.
 
     Returns:
         (..., n) of the dtype of x.
     """
-    return _linear_static(x, input_scale, input_offset, weight, deq_scale, quant_bias)
+    return _linear_static(x, input_scale, input_offset, weight, deq_scale, quant_bias, bias=bias, reciprocal=reciprocal)

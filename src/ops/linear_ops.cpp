@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "a8w8/context.h"
+#include "a8w8/half.h"
 #include "ops/execute.h"
 #include "ops/lower_matrices.h"
 #include "quant/quantize_rows.h"
@@ -88,6 +89,21 @@ float read_float(const ConstTensorView& view) {
   return value;
 }
 
+float rounded_to(DType dtype, float value) {
+  if (dtype == DType::kBF16) return bfloat16_to_float(float_to_bfloat16(value));
+  return dtype == DType::kF16 ? half_to_float(float_to_half(value)) : value;
+}
+
+void quantize_input(const LinearStaticArgs& args, const LinearCall& call, ExecutionContext& ctx) {
+  float scale = read_float(args.input_scale);
+  const float offset = read_float(args.input_offset);
+  const DType dtype = args.x.dtype;
+  if (args.reciprocal) scale = rounded_to(dtype, 1.0f / rounded_to(dtype, scale));
+  StaticScales scales;
+  scales.scale = &scale, scales.zero_point = &offset, scales.divide = !args.reciprocal;
+  quantize_rows(call.x(), scales, {call.x_q}, ctx);
+}
+
 }  // namespace
 
 void linear_dynamic(const LinearDynamicArgs& args, const TensorView& out, ExecutionContext& ctx) {
@@ -116,17 +132,17 @@ void linear_static(const LinearStaticArgs& args, const TensorView& out, Executio
                                                   {"input_offset", args.input_offset},
                                                   {"weight", args.weight},
                                                   {"deq_scale", args.deq_scale},
-                                                  {"quant_bias", args.quant_bias}}));
+                                                  {"quant_bias", args.quant_bias},
+                                                  {"bias", args.bias}}));
   if (args.x.numel() == 0) return;
 
   LinearCall call(args.x, args.weight, out, ctx);
-  const float input_scale = read_float(args.input_scale), input_offset = read_float(args.input_offset);
-  StaticScales scales;
-  scales.scale = &input_scale, scales.zero_point = &input_offset;
-  quantize_rows(call.x(), scales, {call.x_q}, ctx);
+  quantize_input(args, call, ctx);
   call.epilogue.scale = deq_scale_of(args.deq_scale, reinterpret_cast<int64_t*>(call.words), call.scale);
-  if (args.quant_bias)  // the packed scales are read by now
-    call.epilogue.bias_i32 = dense_ints(*args.quant_bias, reinterpret_cast<int32_t*>(call.words));
+  // The packed scales are read by now, and both biases have room in their place.
+  const auto biases = reinterpret_cast<int32_t*>(call.words);
+  if (args.quant_bias) call.epilogue.bias_i32 = dense_ints(*args.quant_bias, biases);
+  if (args.bias) call.epilogue.bias_f32 = dense_floats(*args.bias, reinterpret_cast<float*>(biases + desc.sizes[-1]));
   call.run("linear_static");
 }
 

@@ -62,7 +62,9 @@ Status check_linear_static(const LinearStaticArgs& args, TensorDesc& desc) {
   A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.deq_scale, args.deq_scale));
   A8W8_RETURN_IF_BROKEN(check_column_scale(kOp, "deq_scale", args.deq_scale, n));
   A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.quant_bias, args.quant_bias));
-  return args.quant_bias ? check_vector(kOp, "quant_bias", *args.quant_bias, n, "n", false) : fine();
+  if (args.quant_bias) A8W8_RETURN_IF_BROKEN(check_vector(kOp, "quant_bias", *args.quant_bias, n, "n", false));
+  A8W8_RETURN_IF_BROKEN(check_dtype(kOp, operands.bias, args.bias));
+  return args.bias ? check_vector(kOp, "bias", *args.bias, n, "n", false) : fine();
 }
 
 TensorDesc infer(const LinearDynamicArgs& args) {

@@ -63,7 +63,8 @@ LinearStaticOperands linear_static_operands() {
           {"input_offset", kFloats | I8, "one element"},
           {"weight", I8, "(n, k), or packed: see pack_weight"},
           {"deq_scale", F32 | BF16 | I64, "(n,) or (n, 1)"},
-          {"quant_bias", I32 | None, "(n,)"}};
+          {"quant_bias", I32 | None, "(n,)"},
+          {"bias", kFloats | None, "(n,)"}};
 }
 
 std::vector<OpForm> op_forms(Product product) {
@@ -99,8 +100,9 @@ std::vector<OpForm> op_forms(Product product) {
           {"linear_static",
            "",
            "x_q = sat(rint(x / input_scale + input_offset))\n"
-           "y = float32(x_q . weight^T + quant_bias) * deq_scale",
-           {ls.x, ls.input_scale, ls.input_offset, ls.weight, ls.deq_scale, ls.quant_bias},
+           "reciprocal: r = T(1 / T(input_scale)), T the dtype of x; x_q = sat(rint(x * r + input_offset))\n"
+           "y = float32(x_q . weight^T [+ quant_bias]) * deq_scale [+ bias]",
+           {ls.x, ls.input_scale, ls.input_offset, ls.weight, ls.deq_scale, ls.quant_bias, ls.bias},
            kFloats}};
 }
 

@@ -34,7 +34,7 @@ struct LinearDynamicOperands {
 LinearDynamicOperands linear_dynamic_operands();
 
 struct LinearStaticOperands {
-  OperandRow x, input_scale, input_offset, weight, deq_scale, quant_bias;
+  OperandRow x, input_scale, input_offset, weight, deq_scale, quant_bias, bias;
 };
 LinearStaticOperands linear_static_operands();
 

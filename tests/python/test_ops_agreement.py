@@ -183,4 +183,7 @@ def test_linears(op):
             accepted += agree(op, x, torch.ones(1), torch.zeros(1), weight, scale, bias)
     for scale, offset in itertools.product(ranks((1,), 2), [*ranks((2,), 2), torch.ones(1).int()]):
         accepted += agree(OWN.linear_static, inputs[2], scale, offset, weights[2], torch.ones(4))
+    for bias, reciprocal in itertools.product(vectors, [False, True]):
+        fixed = (inputs[2], torch.ones(1), torch.zeros(1), weights[2], torch.ones(4))
+        accepted += agree(OWN.linear_static, *fixed, bias=bias, reciprocal=reciprocal)
     assert accepted > 10

@@ -103,6 +103,11 @@ CALLS = {
         (X, torch.rand(1), torch.zeros(1), W, S, torch.ones(8, dtype=torch.int32)),
         {},
     ),
+    "linear_static_bias": (
+        torch.ops.a8w8.linear_static,
+        (X, torch.rand(1), torch.zeros(1), W, S),
+        {"bias": torch.rand(8), "reciprocal": True},
+    ),
 }
 
 

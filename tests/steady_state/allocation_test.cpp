@@ -183,8 +183,10 @@ TEST(Allocation, LinearIsSteady) {
         Output y(infer(dynamic));
         expect_steady("linear_dynamic", [&](ExecutionContext& ctx) { linear_dynamic(dynamic, y.view(), ctx); });
         for (const ConstTensorView& deq_scale : deq_scales) {
-          LinearStaticArgs fixed{x->view(),     input_scale.view(), input_offset.view(),
-                                 weight.view(), deq_scale,          std::as_const(quant_bias).view()};
+          LinearStaticArgs fixed{x->view(),           input_scale.view(),
+                                 input_offset.view(), weight.view(),
+                                 deq_scale,           std::as_const(quant_bias).view(),
+                                 bias.view(),         m == 20};
           expect_steady("linear_static", [&](ExecutionContext& ctx) { linear_static(fixed, y.view(), ctx); });
         }
       }

@@ -2,12 +2,14 @@
 // over them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "a8w8/context.h"
+#include "a8w8/half.h"
 #include "a8w8/linear.h"
 #include "a8w8/linear_ops.h"
 #include "a8w8/status.h"
@@ -130,6 +132,52 @@ TEST(LinearStatic, AgreesWithTheFormula) {
   }
 }
 
+float rounded(DType dtype, float x) {
+  if (dtype == DType::kF32) return x;
+  return dtype == DType::kF16 ? half_to_float(ref::to_half(x)) : bfloat16_to_float(ref::to_bfloat16(x));
+}
+
+// Both biases at once, and x times the reciprocal, on every kernel.
+TEST(LinearStatic, FloatBiasIsAddedAfterScalingAndTheReciprocalIsRounded) {
+  Rng rng(5);
+  for (int round = 0; round < 24; ++round) {
+    const DType dtype = kFloatTypes[round % 3];
+    const int64_t m = testing::uniform_int(rng, 1, 30), n = testing::uniform_int(rng, 1, 90),
+                  k = testing::uniform_int(rng, 1, 120);
+    const OwnedTensor x = uniform(dtype, {m, k}, rng, -3, 3), scale = uniform(DType::kF32, {1}, rng, 0.01f, 0.02f),
+                      offset = uniform(DType::kI8, {1}, rng, -100, 100),
+                      deq = uniform(DType::kF32, {n}, rng, 1e-5f, 1e-3f),
+                      quant_bias = uniform(DType::kI32, {n}, rng, -9000, 9000),
+                      bias = uniform(kFloatTypes[round / 3 % 3], {n}, rng, -2, 2);
+    OwnedTensor w(DType::kI8, {n, k});
+    testing::fill_int8(w, rng);
+    LinearStaticArgs args{x.view(), scale.view(), offset.view(), std::as_const(w).view(), deq.view()};
+    args.bias = bias.view(), args.reciprocal = round % 4 != 0;
+    if (round % 2) args.quant_bias = quant_bias.view();
+
+    const float s = ref::get_float(scale.view(), Dims({0})), o = ref::get_float(offset.view(), Dims({0}));
+    const float factor = rounded(dtype, 1.0f / rounded(dtype, s));
+    std::vector<int8_t> x_q(static_cast<size_t>(m * k));
+    for (int64_t i = 0; i < m * k; ++i) {
+      const float value = ref::get_float(x.view(), Dims({i / k, i % k}));
+      const float scaled = args.reciprocal ? value * factor : value / s;
+      x_q[static_cast<size_t>(i)] = static_cast<int8_t>(std::clamp(std::nearbyint(scaled + o), -128.0f, 127.0f));
+    }
+    std::vector<std::byte> expected(static_cast<size_t>(m * n) * dtype_size(dtype)), out(expected.size());
+    for (int64_t i = 0; i < m * n; ++i) {
+      const Dims j({i % n});
+      int32_t acc = dot(x_q.data() + i / n * k, w.data<int8_t>() + i % n * k, k);
+      if (args.quant_bias) acc += ref::get<int32_t>(quant_bias.view(), j);
+      const float y = static_cast<float>(acc) * ref::get_float(deq.view(), j);
+      store(dtype, y + ref::get_float(bias.view(), j), expected, static_cast<size_t>(i));
+    }
+    for (auto& ctx : testing::all_contexts()) {
+      linear_static(args, TensorView(out.data(), dtype, {m, n}), ctx);
+      ASSERT_EQ(out, expected) << "round " << round << " " << isa_names(ctx.isas());
+    }
+  }
+}
+
 TEST(LinearDynamic, RowOfZerosGivesTheBias) {
   const std::vector<float> x(8, 0.0f), scale(2, 0.5f), bias = {1.5f, -2.0f};
   const std::vector<int8_t> w(16, 3);
@@ -159,6 +207,15 @@ TEST(LinearOps, Refusals) {
             "linear_dynamic: weight_scale has shape (1, 4), but must be (n,) or (n, 1) with n = 4");
   bad = args, bad.bias = ConstTensorView(nullptr, DType::kI32, {4});
   EXPECT_EQ(refusal([&] { infer(bad); }), "linear_dynamic: bias is int32, but must be float16, bfloat16 or float32");
+
+  const ConstTensorView one(nullptr, DType::kF32, {1});
+  LinearStaticArgs fixed{args.x, one, one, args.weight, ConstTensorView(nullptr, DType::kF32, {4})};
+  fixed.bias = ConstTensorView(nullptr, DType::kBF16, {4});
+  EXPECT_EQ(refusal([&] { infer(fixed); }), "accepted");
+  fixed.bias->dtype = DType::kI32;
+  EXPECT_EQ(refusal([&] { infer(fixed); }), "linear_static: bias is int32, but must be float16, bfloat16 or float32");
+  fixed.bias = ConstTensorView(nullptr, DType::kF32, {5});
+  EXPECT_EQ(refusal([&] { infer(fixed); }), "linear_static: bias has shape (5,), but must be (n,) with n = 4");
 }
 
 TEST(Layers, LinearA8W8QuantIsTheOpOnTheTransposedWeight) {
