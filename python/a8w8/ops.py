@@ -309,4 +309,6 @@ def linear_static(
     Returns:
         (..., n) of the dtype of x.
     """
+    if bias is None and not reciprocal:  # keywords are looked up by name, which takes time
+        return _linear_static(x, input_scale, input_offset, weight, deq_scale, quant_bias)
     return _linear_static(x, input_scale, input_offset, weight, deq_scale, quant_bias, bias=bias, reciprocal=reciprocal)
