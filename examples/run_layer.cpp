@@ -1,4 +1,4 @@
-// Runs one layer of an msModelSlim checkpoint on a float input: run_layer FOLDER LAYER
+// Runs one layer of a checkpoint, msModelSlim's or compressed-tensors', on a float input: run_layer FOLDER LAYER
 #include <cstdio>
 #include <vector>
 

@@ -13,6 +13,7 @@
 #include "a8w8/dtype.h"
 #include "a8w8/format.h"
 #include "a8w8/half.h"
+#include "a8w8/inspect.h"
 #include "a8w8/isa.h"
 #include "a8w8/kernels.h"
 #include "a8w8/linear.h"

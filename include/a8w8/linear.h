@@ -1,5 +1,5 @@
 // Layers as plain objects. They hold views, not copies: weights stay where they lie, for instance in a mapped
-// checkpoint, which must outlive the layer.
+// checkpoint.
 //
 //   Checkpoint checkpoint = Checkpoint::open("model-w8a8");
 //   QuantizedLinear fc1 = QuantizedLinear::from_checkpoint(checkpoint, "encoder.0.fc1");
@@ -9,6 +9,7 @@
 //   fc1.forward(ConstTensorView(x, DType::kF32, {m, k}), TensorView(y.data(), DType::kF32, {m, n}), ctx);
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -21,6 +22,7 @@
 namespace a8w8 {
 
 class Checkpoint;
+struct LayerOptions;
 class ExecutionContext;
 
 // torch_npu's LinearQuant: int8 or int4 in; x1 = x, x2 = weight transposed. The members are the module's parameters.
@@ -56,12 +58,17 @@ class QuantizedLinear {
   struct Static {  // W8A8
     ConstTensorView weight, input_scale, input_offset, deq_scale;
     std::optional<ConstTensorView> quant_bias = std::nullopt;
+    std::optional<ConstTensorView> bias = std::nullopt;  // not the checkpoint's bias that is inside quant_bias
+    bool reciprocal = false;                             // see LinearStaticArgs
   };
 
   explicit QuantizedLinear(const Dynamic& parameters) : parameters_(parameters) {}
   explicit QuantizedLinear(const Static& parameters) : parameters_(parameters) {}
-  // The layer whose tensors are named <layer>.weight and so on. Throws Error if it is absent or of another type.
+  // The layer whose weight is named <layer>.weight, of any quantized type; it keeps the checkpoint's files mapped.
+  // Throws Error as Checkpoint::layer does.
   static QuantizedLinear from_checkpoint(const Checkpoint& checkpoint, const std::string& layer);
+  static QuantizedLinear from_checkpoint(const Checkpoint& checkpoint, const std::string& layer,
+                                         const LayerOptions& options);
 
   const ConstTensorView& weight() const;
   int64_t in_features() const { return weight().sizes[-1]; }
@@ -71,6 +78,7 @@ class QuantizedLinear {
 
  private:
   std::variant<Dynamic, Static> parameters_;
+  std::shared_ptr<const void> owned_;  // what the views of a checkpoint's layer point into
 };
 
 }  // namespace a8w8

@@ -1,21 +1,67 @@
 #include "checkpoint/findings.h"
 
+#include <utility>
+
 #include "base/str_cat.h"
+#include "checkpoint/json_text.h"
 
-namespace a8w8::checkpoint {
+namespace a8w8 {
 
-void Findings::add(const std::string& text, ErrorCode code) {
-  if (code_ == ErrorCode::kOk || code == ErrorCode::kCorrupt) code_ = code;
-  if (++count_ <= kMaxShown) shown_.push_back(text);
+std::string Finding::text() const {
+  std::string text = file.empty() ? "" : file + ": ";
+  if (!tensor.empty()) text += "tensor " + checkpoint::quote(tensor) + " ";
+  text += found;
+  if (!expected.empty()) text += "; must be " + expected;
+  if (!cause.empty()) text += "; likely cause: " + cause;
+  return text;
 }
 
-Status Findings::status(const std::string& where) const {
-  if (count_ == 0) return {};
-  if (count_ == 1) return {code_, where + ": " + shown_.front()};
-  std::string message = str_cat(where, ": ", count_, " problems:");
-  for (const std::string& text : shown_) message += "\n  - " + text;
-  if (count_ > shown_.size()) message += str_cat("\n  and ", count_ - shown_.size(), " more");
+namespace checkpoint {
+
+void Findings::keep(Finding finding) {
+  ++count_;
+  if (kept_.size() < kMaxKept) kept_.push_back(std::move(finding));
+}
+
+void Findings::add(Finding finding, ErrorCode code) {
+  if (code_ == ErrorCode::kOk || code == ErrorCode::kCorrupt) code_ = code;
+  ++errors_;
+  finding.is_warning = false;
+  keep(std::move(finding));
+}
+
+void Findings::warn(Finding finding) {
+  finding.is_warning = true;
+  keep(std::move(finding));
+}
+
+void Findings::add_error(const Error& error, const std::string& folder) {
+  Finding finding;
+  std::string text = error.what();
+  if (text.starts_with(folder + "/")) {
+    const size_t end = text.find(": ", folder.size());
+    finding.file = text.substr(folder.size() + 1, end == text.npos ? end : end - folder.size() - 1);
+    text = end == text.npos ? "cannot be read" : text.substr(end + 2);
+  } else if (text.starts_with(folder + ": ")) {
+    text = text.substr(folder.size() + 2);
+  }
+  finding.found = text;
+  add(std::move(finding), error.code());
+}
+
+Status Findings::status(const std::string& folder) const {
+  if (errors_ == 0) return {};
+  std::string lines;
+  size_t shown = 0;
+  for (const Finding& finding : kept_) {
+    if (finding.is_warning) continue;
+    if (errors_ == 1) return {code_, folder + (finding.file.empty() ? ": " : "/") + finding.text()};
+    if (++shown <= kMaxShown) lines += "\n  - " + finding.text();
+  }
+  std::string message = str_cat(folder, ": ", errors_, " problems:", lines);
+  if (errors_ > kMaxShown) message += str_cat("\n  and ", errors_ - kMaxShown, " more");
   return {code_, message};
 }
 
-}  // namespace a8w8::checkpoint
+}  // namespace checkpoint
+}  // namespace a8w8

@@ -16,16 +16,32 @@ bool is_model_key(std::string_view key) {
   return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end() || key.ends_with(".quant_type");
 }
 
-std::string_view layer_of_weight(std::string_view tensor_name) {
-  constexpr std::string_view kSuffix = ".weight";
-  if (!tensor_name.ends_with(kSuffix)) return "";
-  return tensor_name.substr(0, tensor_name.size() - kSuffix.size());
+std::optional<LayerKind> kind_of(std::string_view quant_type) {
+  if (quant_type == kStaticType) return LayerKind::kStatic;
+  if (quant_type == kDynamicType) return LayerKind::kDynamic;
+  if (quant_type == kMixType) return LayerKind::kMix;
+  if (quant_type == kInt4Type) return LayerKind::kInt4;
+  return std::nullopt;
 }
 
-bool is_quantized_weight(const CheckpointTensor& tensor) {
+namespace {
+
+bool is_weight(const CheckpointTensor& tensor) {
   const bool is_norm = tensor.view.rank() == 1 && is_floating(tensor.view.dtype);
-  return (tensor.quant_type == kStaticType || tensor.quant_type == kDynamicType) && !is_norm &&
-         !layer_of_weight(tensor.name).empty();
+  return !is_norm && !layer_of_weight(tensor.name).empty();
+}
+
+}  // namespace
+
+bool is_quantized_weight(const CheckpointTensor& tensor) { return kind_of(tensor.quant_type) && is_weight(tensor); }
+
+bool is_refused_weight(const CheckpointTensor& tensor) {
+  return tensor.quant_type != kFloatType && !kind_of(tensor.quant_type) && !is_cache_type(tensor.quant_type) &&
+         is_weight(tensor);
+}
+
+bool is_cache_type(std::string_view quant_type) {
+  return quant_type == "C8" || quant_type.starts_with("FAQuant") || quant_type.starts_with("FAKQuant");
 }
 
 }  // namespace a8w8::checkpoint

@@ -2,207 +2,149 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <cstring>
+#include <map>
 #include <span>
-#include <unordered_map>
 
-#include "a8w8/half.h"
 #include "base/str_cat.h"
-#include "checkpoint/json_text.h"
+#include "checkpoint/fused_layers.h"
+#include "checkpoint/layer_roles.h"
 #include "checkpoint/msmodelslim_format.h"
+#include "checkpoint/refused_types.h"
 
 namespace a8w8::checkpoint {
 namespace {
 
-using TensorMap = std::unordered_map<std::string_view, const CheckpointTensor*>;
-
-enum class Values { kAny, kPositive, kNotNegative, kZero, kInt8Range };
-
-struct Role {
-  const char* name;
-  DTypeSet dtypes;
-  bool required;
-  bool per_row;  // n numbers, else one
-  Values values;
-};
-
-constexpr DTypeSet kFloats = DType::kF32 | DType::kBF16 | DType::kF16;
-constexpr DTypeSet kNumbers = kFloats | DType::kI8 | DType::kI32 | DType::kI64;
-
 // weight_scale may be 0: that is the scale of a row of zeros.
 constexpr Role kStaticRoles[] = {
-    {"deq_scale", DType::kF32 | DType::kI64, true, true, Values::kPositive},
-    {"quant_bias", DType::kI32, true, true, Values::kAny},
-    {"input_scale", kFloats, true, false, Values::kPositive},
-    {"input_offset", kNumbers, true, false, Values::kInt8Range},
-    {"weight_scale", kFloats, false, true, Values::kNotNegative},
-    {"weight_offset", kNumbers, false, true, Values::kZero},
-    {"bias", kFloats, false, true, Values::kAny},
+    {"deq_scale", DType::kF32 | DType::kI64, true, Count::kRow, Values::kPositive},
+    {"quant_bias", DType::kI32, true, Count::kRow, Values::kAny},
+    {"input_scale", kFloats, true, Count::kOne, Values::kPositive},
+    {"input_offset", kNumbers, true, Count::kOne, Values::kInt8Range},
 };
-constexpr Role kDynamicRoles[] = {
-    {"weight_scale", kFloats, true, true, Values::kNotNegative},
-    {"weight_offset", kNumbers, false, true, Values::kZero},
-    {"bias", kFloats, false, true, Values::kAny},
+constexpr Role kDynamicRoles[] = {{"weight_scale", kFloats, true, Count::kRowOrOne, Values::kNotNegative}};
+constexpr Role kOptionalRoles[] = {
+    {"weight_offset", kNumbers, false, Count::kRowOrOne, Values::kZero},
+    {"bias", kFloats, false, Count::kRow, Values::kAny},
 };
+constexpr Role kOptionalStaticRoles[] = {{"weight_scale", kFloats, false, Count::kRowOrOne, Values::kNotNegative}};
 
-template <class T>
-T load(const std::byte* from) {
-  T value;
-  std::memcpy(&value, from, sizeof(T));
-  return value;
-}
+// Tensors of variants that share a type's name with what is computed here.
+constexpr std::array<std::string_view, 2> kSecondStage = {"weight_scale_second", "weight_offset_second"};
 
-// Element i of a view whose dimensions are all 1 but, at most, the first.
-double element(const ConstTensorView& view, int64_t i) {
-  const int64_t offset = view.rank() == 0 ? 0 : i * view.strides[0];
-  const std::byte* from =
-      static_cast<const std::byte*>(view.data) + offset * static_cast<int64_t>(dtype_size(view.dtype));
-  switch (view.dtype) {
-    case DType::kI8:
-      return load<int8_t>(from);
-    case DType::kI32:
-      return load<int32_t>(from);
-    case DType::kI64:
-      return static_cast<double>(load<int64_t>(from));
-    case DType::kF16:
-      return half_to_float(load<uint16_t>(from));
-    case DType::kBF16:
-      return bfloat16_to_float(load<uint16_t>(from));
-    default:
-      return load<float>(from);
-  }
-}
-
-// A deq_scale of int64 holds a float32 in its low 32 bits; the upper ones are zero, copies of its sign, or flags of the
-// Ascend's packed form, and do not matter.
-double packed_scale(const ConstTensorView& view, int64_t i) {
-  const int64_t offset = view.rank() == 0 ? 0 : i * view.strides[0];
-  const uint32_t bits = static_cast<uint32_t>(load<int64_t>(static_cast<const std::byte*>(view.data) + offset * 8));
-  return load<float>(reinterpret_cast<const std::byte*>(&bits));
-}
-
-bool is_legal(Values rule, double x) {
-  switch (rule) {
-    case Values::kPositive:
-      return std::isfinite(x) && x > 0;
-    case Values::kNotNegative:
-      return std::isfinite(x) && x >= 0;
-    case Values::kZero:
-      return x == 0;
-    case Values::kInt8Range:
-      return x >= -128 && x <= 127 && x == std::rint(x);
-    case Values::kAny:
-      break;
-  }
-  return true;
-}
-
-const char* describe(Values rule) {
-  switch (rule) {
-    case Values::kPositive:
-      return "finite and greater than 0";
-    case Values::kNotNegative:
-      return "finite and not negative";
-    case Values::kZero:
-      return "0, as weights are quantized symmetrically";
-    case Values::kInt8Range:
-      return "an integer from -128 to 127";
-    case Values::kAny:
-      break;
-  }
-  return "anything";
-}
-
-std::string dtype_names(DTypeSet set) {
-  std::string names;
-  for (int i = 0; i < kDTypeCount; ++i) {
-    const DType dtype = static_cast<DType>(i);
-    if (set.contains(dtype)) names += (names.empty() ? "" : " or ") + std::string(dtype_name(dtype));
-  }
-  return names;
-}
-
-// One tensor against its row of the table. `count` is n or 1.
-void check_role(const CheckpointTensor& tensor, const Role& role, int64_t count, Findings& findings) {
-  const ConstTensorView& view = tensor.view;
-  const std::string where = "tensor " + quote(tensor.name);
-  if (!role.dtypes.contains(view.dtype)) {
-    return findings.add(str_cat(where, " is ", dtype_name(view.dtype), ", not ", dtype_names(role.dtypes)));
-  }
-  const bool shape_fits = view.numel() == count && view.rank() <= 2 && (view.rank() < 2 || view.sizes[1] == 1);
-  if (!shape_fits) {
-    const char* per_group = role.per_row && view.rank() == 2 ? " (scales of groups are not supported)" : "";
+void check_int4_weight(const TensorTable& table, const CheckpointTensor& weight, const std::string& layer,
+                       Findings& findings) {
+  for (const std::string_view part : kSecondStage) {
+    const std::string name = layer + "." + std::string(part);
+    if (table.find(name) == nullptr) continue;
     return findings.add(
-        str_cat(where, " has shape ", view.sizes.str(), ", not (", count, ",) or (", count, ", 1)", per_group));
+        {.file = table.file_of(name),
+         .tensor = name,
+         .found = "belongs to two-stage W4A8_DYNAMIC, with scales for groups of k",
+         .expected = "absent",
+         .cause = "a model quantized with group_size > 0; needed: the float model quantized anew, per channel"},
+        ErrorCode::kUnsupported);
   }
-  if (role.values == Values::kAny) return;
-  const bool packed = role.values == Values::kPositive && view.dtype == DType::kI64;
-  for (int64_t i = 0; i < count; ++i) {
-    const double x = packed ? packed_scale(view, i) : element(view, i);
-    if (!is_legal(role.values, x)) {
-      return findings.add(str_cat(where, " has ", x, " at index ", i, "; it must be ", describe(role.values)));
-    }
-  }
+  const CheckpointTensor* scale = table.find(layer + ".weight_scale");
+  if (scale == nullptr || int4_rows(table, layer) > 0) return;  // its absence is reported with the roles
+  findings.add({.file = table.file_of(weight.name),
+                .tensor = weight.name,
+                .found = str_cat("has shape ", weight.view.sizes.str(), " beside a weight_scale of shape ",
+                                 scale->view.sizes.str()),
+                .expected = "half as many rows (two int4 in a byte) or as many (one int4 in a byte)",
+                .cause = "int4 packed along another dimension, or scales for groups of k, which are not supported"});
 }
 
-void check_layer(const CheckpointTensor& weight, const TensorMap& by_name, Findings& findings) {
-  const std::string where = "tensor " + quote(weight.name);
-  if (weight.view.dtype != DType::kI8) {
-    return findings.add(
-        str_cat(where, " is ", dtype_name(weight.view.dtype), ", but a ", weight.quant_type, " weight is int8"));
+void check_layer(const TensorTable& table, const CheckpointTensor& weight, Findings& findings) {
+  const std::string layer(layer_of_weight(weight.name)), &type = weight.quant_type;
+  if (!check_int8_matrix(table, weight, type, findings)) return;
+  const LayerKind kind = *kind_of(type);
+  int64_t n = weight.view.sizes[0];
+  if (kind == LayerKind::kInt4) {
+    check_int4_weight(table, weight, layer, findings);
+    if (const int64_t rows = int4_rows(table, layer); rows > 0) n = rows;
   }
-  if (weight.view.rank() != 2 || weight.view.numel() == 0) {
-    return findings.add(str_cat(where, " has shape ", weight.view.sizes.str(), ", but a weight is a non-empty (n, k)"));
-  }
-  const std::string layer(layer_of_weight(weight.name));
-  const bool is_static = weight.quant_type == kStaticType;
-  for (const Role& role : is_static ? std::span<const Role>(kStaticRoles) : std::span<const Role>(kDynamicRoles)) {
-    const std::string name = layer + "." + role.name;
-    if (const auto it = by_name.find(name); it != by_name.end()) {
-      check_role(*it->second, role, role.per_row ? weight.view.sizes[0] : 1, findings);
-    } else if (role.required) {
-      findings.add(str_cat("tensor ", quote(name), " is missing; ", weight.quant_type, " layers need it"));
-    }
-  }
+  const auto check = [&](std::span<const Role> roles) { check_roles(table, layer, type, n, roles, findings); };
+  if (kind == LayerKind::kStatic || kind == LayerKind::kMix) check(kStaticRoles);
+  check(kind == LayerKind::kStatic ? std::span<const Role>(kOptionalStaticRoles) : kDynamicRoles);
+  check(kOptionalRoles);
 }
 
 // Rotations and scalings of the activations at run time. Without them a model's numbers would be silently wrong.
-bool transforms_activations(const CheckpointTensor& tensor) {
+bool transforms_activations(std::string_view name) {
   static constexpr std::array<std::string_view, 7> kSuffixes = {
       "heads_rotation", "kronecker_rotation_m", "kronecker_rotation_n", "left_trans",
       "right_trans",    "clip_ratio",           "div.mul_scale"};
-  const std::string_view name = tensor.name;
-  const auto matches = [name](std::string_view suffix) {
+  return std::any_of(kSuffixes.begin(), kSuffixes.end(), [name](std::string_view suffix) {
     return name == suffix || (name.ends_with(suffix) && name[name.size() - suffix.size() - 1] == '.');
+  });
+}
+
+// One finding a type, however many layers are of it.
+void refuse_types(const TensorTable& table, Findings& findings) {
+  struct Seen {
+    std::string tensor;
+    int64_t count = 0;
   };
-  // Under another type they belong to layers that are kept as they are, not run.
-  const bool concerns_us =
-      tensor.quant_type == kFloatType || tensor.quant_type == kStaticType || tensor.quant_type == kDynamicType;
-  return concerns_us && std::any_of(kSuffixes.begin(), kSuffixes.end(), matches);
+  std::map<std::string, Seen> types;
+  for (const CheckpointTensor& tensor : table.tensors()) {
+    if (!is_refused_weight(tensor)) continue;
+    Seen& seen = types[tensor.quant_type];
+    if (seen.count++ == 0) seen.tensor = tensor.name;
+  }
+  for (const auto& [type, seen] : types) {
+    const Refusal refusal = refused_type(type);
+    const std::string others = seen.count == 1 ? "" : str_cat(", as are ", seen.count - 1, " other weights");
+    findings.add({.file = table.file_of(seen.tensor),
+                  .tensor = seen.tensor,
+                  .found = str_cat("is of type ", type, others, ": ", refusal.what, "; this is not supported"),
+                  .expected = "FLOAT, W8A8, W8A8_DYNAMIC, W8A8_MIX or W4A8_DYNAMIC",
+                  .cause = "a model made for other hardware or another runtime; needed: " + refusal.needed},
+                 ErrorCode::kUnsupported);
+  }
 }
 
 }  // namespace
 
-void check_quantized_layers(const std::vector<CheckpointTensor>& tensors, Findings& findings) {
-  TensorMap by_name;
-  for (const CheckpointTensor& tensor : tensors) by_name.emplace(tensor.name, &tensor);
+int64_t int4_rows(const TensorTable& table, const std::string& layer) {
+  const CheckpointTensor* weight = table.find(layer + ".weight");
+  const CheckpointTensor* scale = table.find(layer + ".weight_scale");
+  if (weight == nullptr || scale == nullptr || weight->view.rank() != 2) return 0;
+  const int64_t stored = weight->view.sizes[0], n = scale->view.numel();
+  return stored > 0 && (n == stored || n == 2 * stored) ? n : 0;
+}
+
+void check_quantized_layers(const TensorTable& table, Findings& findings) {
   bool any_quantized = false;
-  for (const CheckpointTensor& tensor : tensors) {
+  for (const CheckpointTensor& tensor : table.tensors()) {
     if (is_quantized_weight(tensor)) {
       any_quantized = true;
-      check_layer(tensor, by_name, findings);
+      check_layer(table, tensor, findings);
     } else if (tensor.view.dtype == DType::kI8 && tensor.quant_type == kFloatType &&
                !layer_of_weight(tensor.name).empty()) {
-      findings.add("tensor " + quote(tensor.name) + " is int8, but the description calls it FLOAT");
+      findings.add({.file = table.file_of(tensor.name),
+                    .tensor = tensor.name,
+                    .found = "is int8, but the description calls it FLOAT",
+                    .expected = "of a quantized type, or float",
+                    .cause = "a description of another model, or of another version of it"});
     }
   }
-  for (const CheckpointTensor& tensor : tensors) {
-    if (any_quantized && transforms_activations(tensor)) {
-      findings.add("tensor " + quote(tensor.name) + " transforms activations at run time, which is not supported",
-                   ErrorCode::kUnsupported);
-    }
+  refuse_types(table, findings);
+  for (const CheckpointTensor& tensor : table.tensors()) {
+    if (!any_quantized || !transforms_activations(tensor.name)) continue;
+    findings.add(
+        {.file = table.file_of(tensor.name),
+         .tensor = tensor.name,
+         .found = "transforms activations at run time, which is not supported",
+         .expected = "absent",
+         .cause = "quantization with rotations, FlatQuant or unfused smoothing; needed: the float model quantized "
+                  "anew without them"},
+        ErrorCode::kUnsupported);
   }
+  check_fused_layers(table, findings);
+}
+
+void check_quantized_layers(const std::vector<CheckpointTensor>& tensors, Findings& findings) {
+  check_quantized_layers(TensorTable(tensors), findings);
 }
 
 }  // namespace a8w8::checkpoint

@@ -26,11 +26,6 @@ void refuse_int32_output(const LinearA8W8Quant& layer) {
       "LinearA8W8Quant: output_dtype is int32, but must be int8, float16 or bfloat16; LinearQuant allows int32");
 }
 
-std::optional<ConstTensorView> find(const Checkpoint& checkpoint, const std::string& name) {
-  if (!checkpoint.contains(name)) return std::nullopt;
-  return checkpoint.tensor(name);
-}
-
 }  // namespace
 
 TensorDesc LinearQuant::infer(const ConstTensorView& x, Product product) const {
@@ -53,19 +48,27 @@ void LinearA8W8Quant::forward(const ConstTensorView& x, const TensorView& out, E
   LinearQuant::forward(x, out, ctx, product);
 }
 
+QuantizedLinear QuantizedLinear::from_checkpoint(const Checkpoint& checkpoint, const std::string& layer,
+                                                 const LayerOptions& options) {
+  const LayerParameters p = checkpoint.layer(layer, options);
+  QuantizedLinear linear(Dynamic{});
+  if (p.scheme == LayerScheme::kDynamic) {
+    linear.parameters_ = Dynamic{p.weight, *p.weight_scale, p.bias};
+  } else {
+    linear.parameters_ = Static{.weight = p.weight,
+                                .input_scale = *p.input_scale,
+                                .input_offset = *p.input_offset,
+                                .deq_scale = *p.deq_scale,
+                                .quant_bias = p.quant_bias,
+                                .bias = p.adds_bias ? p.bias : std::nullopt,
+                                .reciprocal = options.parity == Parity::kVllmAscend};
+  }
+  linear.owned_ = p.owned;
+  return linear;
+}
+
 QuantizedLinear QuantizedLinear::from_checkpoint(const Checkpoint& checkpoint, const std::string& layer) {
-  const auto tensor = [&](const char* suffix) { return checkpoint.tensor(layer + suffix); };
-  const ConstTensorView weight = tensor(".weight");
-  const std::string& type = checkpoint.quant_type(layer);
-  if (type == "W8A8_DYNAMIC") {
-    return QuantizedLinear(Dynamic{weight, tensor(".weight_scale"), find(checkpoint, layer + ".bias")});
-  }
-  if (type == "W8A8") {
-    return QuantizedLinear(Static{weight, tensor(".input_scale"), tensor(".input_offset"), tensor(".deq_scale"),
-                                  find(checkpoint, layer + ".quant_bias")});
-  }
-  throw Error(ErrorCode::kUnsupported, str_cat(checkpoint.folder(), ": layer \"", layer, "\" is of type ", type,
-                                               ", but a QuantizedLinear is W8A8 or W8A8_DYNAMIC"));
+  return from_checkpoint(checkpoint, layer, {});
 }
 
 const ConstTensorView& QuantizedLinear::weight() const {
@@ -79,7 +82,7 @@ LinearDynamicArgs args_of(const QuantizedLinear::Dynamic& p, const ConstTensorVi
 }
 
 LinearStaticArgs args_of(const QuantizedLinear::Static& p, const ConstTensorView& x) {
-  return {x, p.input_scale, p.input_offset, p.weight, p.deq_scale, p.quant_bias};
+  return {x, p.input_scale, p.input_offset, p.weight, p.deq_scale, p.quant_bias, p.bias, p.reciprocal};
 }
 
 }  // namespace

@@ -49,7 +49,8 @@ class CheckpointReader : public ::testing::Test {
 TEST_F(CheckpointReader, ListsQuantizedLayersOnly) {
   CheckpointBuilder builder;
   builder.static_layer("a").dynamic_layer("b").f32("norm.weight", "FLOAT", {4}, {1});
-  builder.i8("c.weight", "W4A8_DYNAMIC", {3, 4}, {1})
+  builder.i8("c.weight", "W4A8_DYNAMIC", {2, 4}, {1})
+      .f32("c.weight_scale", "W4A8_DYNAMIC", {4, 1}, {1})
       .f32("norm2.weight", "W8A8", {4}, {1})
       .f32("norm2.bias", "W8A8", {4}, {1});
   write(builder,
@@ -57,7 +58,7 @@ TEST_F(CheckpointReader, ListsQuantizedLayersOnly) {
         "\"fa_quant_type\":\"FAQuant\",\"layers.0.attn.quant_type\":\"FAQuant\",\"kv_cache_type\":\"C8\","
         "\"kv_quant_type\":\"C8\",\"reduce_quant_type\":\"per_channel\",\"optional\":{}");
   const Checkpoint checkpoint = open();
-  EXPECT_EQ(checkpoint.quantized_layers(), (Names{"a", "b"}));
+  EXPECT_EQ(checkpoint.quantized_layers(), (Names{"a", "b", "c"}));
   EXPECT_EQ(checkpoint.quant_type("c"), "W4A8_DYNAMIC");
   EXPECT_EQ(checkpoint.quant_type("norm"), "FLOAT");
   EXPECT_TRUE(checkpoint.contains("a.deq_scale"));
@@ -163,7 +164,7 @@ TEST_F(CheckpointReader, RefusesActivationTransformsThatWouldBeIgnored) {
   builder.static_layer("a.linear")
       .f32("a.div.mul_scale", "W8A8", {4}, {1})
       .f32("attn.heads_rotation", "FLOAT", {2, 2}, {1});
-  builder.f32("flat.left_trans", "W4A4_FLATQUANT_DYNAMIC", {2, 2}, {1}).f32("my_clip_ratio", "FLOAT", {1}, {1});
+  builder.f32("flat.left_trans", "FLOAT", {2, 2}, {1}).f32("my_clip_ratio", "FLOAT", {1}, {1});
   write(builder);
   try {
     open();
@@ -171,7 +172,7 @@ TEST_F(CheckpointReader, RefusesActivationTransformsThatWouldBeIgnored) {
   } catch (const Error& e) {
     const std::string message = e.what();
     EXPECT_EQ(e.code(), ErrorCode::kUnsupported);
-    EXPECT_NE(message.find("2 problems"), message.npos) << message;
+    EXPECT_NE(message.find("3 problems"), message.npos) << message;
     EXPECT_NE(message.find("a.div.mul_scale"), message.npos) << message;
     EXPECT_NE(message.find("attn.heads_rotation"), message.npos) << message;
   }

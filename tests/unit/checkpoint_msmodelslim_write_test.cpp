@@ -86,7 +86,10 @@ TEST(CheckpointWriter, NamesTheModelAfterItsQuantizedType) {
   };
   EXPECT_EQ(model_type(two_layers()), "W8A8");
   EXPECT_EQ(model_type(CheckpointBuilder().f32("n", "FLOAT", {1}, {1}).dynamic_layer("b")), "W8A8_DYNAMIC");
-  EXPECT_EQ(model_type(CheckpointBuilder().f32("n", "FLOAT", {1}, {1}).i8("x.weight", "W4A8_DYNAMIC", {1}, {1})),
+  EXPECT_EQ(model_type(CheckpointBuilder()
+                           .f32("n", "FLOAT", {1}, {1})
+                           .i8("x.weight", "W4A8_DYNAMIC", {1, 2}, {1})
+                           .f32("x.weight_scale", "W4A8_DYNAMIC", {2, 1}, {1})),
             "W4A8_DYNAMIC");
   EXPECT_EQ(model_type(CheckpointBuilder()), "FLOAT");
 }
