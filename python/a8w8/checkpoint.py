@@ -1,6 +1,7 @@
 """Models to msModelSlim folders and back. Reading and writing files is the op library's part; this one knows models."""
 
 import copy
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,10 +90,11 @@ def load_model(path: str | Path, dtype: str | torch.dtype = "auto", parity: str 
             raise FileNotFoundError(
                 f"{needed} does not exist; a checkpoint is a folder with config.json and the weights"
             )
-    names, quant_types, stored = torch.ops.a8w8.read_checkpoint(str(folder))
+    summary, names, stored = torch.ops.a8w8.read_checkpoint(str(folder))
     tensors = dict(zip(names, stored, strict=True))
+    quant_types = {f"{layer['name']}.weight": QUANT_TYPES[layer["scheme"]] for layer in json.loads(summary)["layers"]}
     model = _build(folder, dtype)
-    layers = install_quantized_layers(model, tensors, dict(zip(names, quant_types, strict=True)))
+    layers = install_quantized_layers(model, tensors, quant_types)
     _assign(model, layers, tensors)
     return model.requires_grad_(False).eval()
 

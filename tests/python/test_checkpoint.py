@@ -123,7 +123,7 @@ def test_tied_weights_are_stored_once_and_tied_again(tmp_path):
     )  # fmt: skip
     model = a8w8.quantize_model(Qwen2ForCausalLM(config).eval(), "w8a8_dynamic", progress=False)
     a8w8.save_checkpoint(model, tmp_path / "out")
-    names, _, _ = torch.ops.a8w8.read_checkpoint(str(tmp_path / "out"))
+    _, names, _ = torch.ops.a8w8.read_checkpoint(str(tmp_path / "out"))
     assert "lm_head.weight" not in names
     loaded = a8w8.load_model(tmp_path / "out")
     assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
@@ -138,10 +138,12 @@ def test_older_files_are_understood(bert, tmp_path, scheme):
     batches = token_batches()
     model = a8w8.quantize_model(bert, scheme, batches if scheme == "w8a8" else None, progress=False)
     a8w8.save_checkpoint(model, tmp_path / "new")
-    names, types, tensors = torch.ops.a8w8.read_checkpoint(str(tmp_path / "new"))
+    summary, names, tensors = torch.ops.a8w8.read_checkpoint(str(tmp_path / "new"))
+    types = {layer["name"]: layer["quant_type"] for layer in json.loads(summary)["layers"]}
     older = {}
-    for name, quant_type, tensor in zip(names, types, tensors, strict=True):
+    for name, tensor in zip(names, tensors, strict=True):
         layer, _, kind = name.rpartition(".")
+        quant_type = types.get(layer, "FLOAT")
         if kind == "deq_scale":
             older[f"{layer}.weight_scale"] = (quant_type, tensor[:, None].bfloat16())
         if kind in ("weight_scale", "input_scale", "input_offset"):
@@ -232,13 +234,13 @@ Q_PROJ = "model.layers.0.self_attn.q_proj"
         (
             {f"{Q_PROJ}.weight_scale": torch.full((128, 1), -1.0)},
             None,
-            r"weight_scale.* must be finite and not negative",
+            r"weight_scale.*; must be finite and not negative",
         ),
-        ({f"{Q_PROJ}.weight_offset": torch.ones(128, 1)}, None, r"weight_offset.* must be 0"),
+        ({f"{Q_PROJ}.weight_offset": torch.ones(128, 1)}, None, r"weight_offset.*; must be 0"),
         (
             {"lm_head.weight": torch.ones(320, 128, dtype=torch.int8)},
-            "W4A8_DYNAMIC",
-            r"lm_head\.weight is of type W4A8",
+            "W4A4_DYNAMIC",
+            r"lm_head\.weight. is of type W4A4_DYNAMIC: int4 weights for int4 activations",
         ),
         (
             {

@@ -17,7 +17,7 @@ def folder(data) -> Path:
 
 
 def python_module(folder: Path, layer: str) -> LinearQuant:
-    names, _, values = torch.ops.a8w8.read_checkpoint(str(folder))
+    _, names, values = torch.ops.a8w8.read_checkpoint(str(folder))
     tensors = dict(zip(names, values, strict=True))
     weight = tensors[f"{layer}.weight"]
     module = LinearQuant(weight.shape[1], weight.shape[0], output_dtype=torch.bfloat16)

@@ -427,7 +427,7 @@ def test_a_layer_under_two_names_is_stored_once(tmp_path):
     a8w8.save_checkpoint(model, tmp_path / "plain")
     pack_weights_(model)
     a8w8.save_checkpoint(model, tmp_path / "packed")
-    names = [torch.ops.a8w8.read_checkpoint(str(tmp_path / folder))[0] for folder in ("plain", "packed")]
+    names = [torch.ops.a8w8.read_checkpoint(str(tmp_path / folder))[1] for folder in ("plain", "packed")]
     assert names[0] == names[1] and names[1].count("1.weight") == 0
 
 
