@@ -32,7 +32,7 @@ TEST(Program, ExplainsItself) {
   const Result help = run("--help");
   EXPECT_EQ(help.status, 0);
   EXPECT_TRUE(contains(help.output, "info") && contains(help.output, "bench")) << help.output;
-  EXPECT_EQ(run("--verbs").output, "info\nbench\n");
+  EXPECT_EQ(run("--verbs").output, "info\nbench\nverify\n");
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_EQ(run("bench --help").status, 0);
 }
@@ -47,7 +47,7 @@ TEST(Program, WrongUsageIsTwo) {
     EXPECT_EQ(result.status, 2) << arguments << "\n" << result.output;
     EXPECT_FALSE(result.output.empty()) << arguments;
   }
-  EXPECT_EQ(run("foo").output, "a8w8: unknown verb \"foo\"; known are info, bench\n");
+  EXPECT_EQ(run("foo").output, "a8w8: unknown verb \"foo\"; known are info, bench, verify\n");
   EXPECT_EQ(run("info", "A8W8_NUM_THREADS=many").status, 2);
 }
 
@@ -99,6 +99,24 @@ TEST(Program, BenchWritesTheDocumentedRows) {
   }
   EXPECT_EQ(names.size(), 8u);
   EXPECT_TRUE(names.count("gemm_3x5x64_bf16_bias_packed_warm_t2"));
+}
+
+TEST(Program, VerifyPassesOnThisMachine) {
+  const Result words = run("verify --problems 3 --seed 1");
+  EXPECT_EQ(words.status, 0) << words.output;
+  EXPECT_TRUE(contains(words.output, "bit for bit")) << words.output;
+
+  const Result result = run("verify --seconds 0 --isa scalar --threads 2 --op linear_static --json");
+  ASSERT_EQ(result.status, 0) << result.output;
+  const auto json = nlohmann::json::parse(result.output);
+  EXPECT_EQ(json["ok"], true);
+  ASSERT_EQ(json["rows"].size(), 1u);
+  EXPECT_EQ(json["rows"][0]["isa"], "scalar");
+  EXPECT_GT(json["rows"][0]["elements"].get<int64_t>(), 0);
+
+  for (const char* arguments : {"verify --op foo", "verify --isa foo", "verify --problems 0", "verify --seconds -1"}) {
+    EXPECT_EQ(run(arguments).status, 2) << arguments;
+  }
 }
 
 TEST(Program, ColdRowsStandBesideWarmOnes) {
