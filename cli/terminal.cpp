@@ -33,6 +33,12 @@ std::string format_figure(double value, int digits) {
   return text;
 }
 
+std::string printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
 Progress::Progress(size_t total) : shown_(isatty(STDERR_FILENO) != 0), total_(total) {}
 
 Progress::~Progress() {

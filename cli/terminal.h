@@ -14,6 +14,9 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows);
 // printf's %.*f with `digits` digits that count, and never an exponent: 1.23, 12.3, 123, 1234.
 std::string format_figure(double value, int digits = 3);
 
+// Text of a file, made safe for a terminal: control characters become '?'.
+std::string printable(std::string text);
+
 // "[ 3/12] name" on stderr, rewritten in place; nothing where stderr is no terminal.
 class Progress {
  public:

@@ -16,8 +16,8 @@ int main(int argc, char** argv) try {
   a8w8::ExecutionContext ctx;  // all cores; give it your own threads if you have a pool
   layer.forward({x.data(), a8w8::DType::kF32, {m, k}}, {y.data(), a8w8::DType::kF32, {m, n}}, ctx);
 
-  std::printf("%s: %lld x %lld, kernel %s\n", argv[2], static_cast<long long>(n), static_cast<long long>(k),
-              a8w8::kernel_names(ctx.isas()).dot);
+  std::printf("%s: %s, %lld x %lld, kernel %s\n", argv[2], checkpoint.quant_type(argv[2]).c_str(),
+              static_cast<long long>(n), static_cast<long long>(k), a8w8::kernel_names(ctx.isas()).dot);
   for (int64_t j = 0; j < 4; ++j) std::printf("y[0, %lld] = %g\n", static_cast<long long>(j), y[j]);
   return 0;
 } catch (const a8w8::Error& e) {

@@ -1,5 +1,6 @@
 #include "checkpoint/findings.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/str_cat.h"
@@ -18,9 +19,25 @@ std::string Finding::text() const {
 
 namespace checkpoint {
 
+namespace {
+
+// Parts come from files, too: they are cut, and may not steer a terminal.
+constexpr size_t kMaxPart = 600;
+
+void tame(std::string& part) {
+  if (part.size() > kMaxPart) part = part.substr(0, kMaxPart) + "...";
+  std::replace_if(
+      part.begin(), part.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+}
+
+}  // namespace
+
 void Findings::keep(Finding finding) {
   ++count_;
-  if (kept_.size() < kMaxKept) kept_.push_back(std::move(finding));
+  if (kept_.size() == kMaxKept) return;
+  for (std::string* part : {&finding.file, &finding.found, &finding.expected, &finding.cause}) tame(*part);
+  if (finding.tensor.size() > kMaxPart) finding.tensor = finding.tensor.substr(0, kMaxPart) + "...";
+  kept_.push_back(std::move(finding));
 }
 
 void Findings::add(Finding finding, ErrorCode code) {

@@ -1,7 +1,7 @@
 #include "a8w8/inspect.h"
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -15,34 +15,38 @@ namespace a8w8 {
 namespace ck = checkpoint;
 namespace {
 
+constexpr size_t kMaxType = 64;  // characters; a type is any text of a file
+
 // Layers of a type with all their tensors, also those that the description calls FLOAT, such as a bias.
 std::vector<CheckpointGroup> group_tensors(const ck::Loaded& loaded) {
-  std::vector<CheckpointGroup> groups;
+  std::map<std::string, CheckpointGroup> groups;
   CheckpointGroup rest{.quant_type = std::string(ck::kFloatType)};
   std::set<std::string> float_modules;
   const ck::TensorTable& table = loaded.folder.table;
   const auto group_of = [&](const std::string& type) -> CheckpointGroup& {
-    const auto it =
-        std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group.quant_type == type; });
-    if (it != groups.end()) return *it;
-    groups.push_back({.quant_type = type, .is_quantized = true});
-    return groups.back();
+    const std::string shown = type.substr(0, kMaxType);
+    CheckpointGroup& group = groups[shown];
+    group.quant_type = shown, group.is_quantized = true;
+    return group;
   };
   for (const ck::LayerRecord& layer : loaded.layers) ++group_of(table.find(layer.name + ".weight")->quant_type).layers;
   for (const CheckpointTensor& tensor : table.tensors()) {
     const std::string module(ck::parent_name(tensor.name));
     const bool in_layer = loaded.layer_by_name.contains(module);
     const bool is_other = !in_layer && tensor.quant_type != ck::kFloatType && !tensor.quant_type.empty();
-    CheckpointGroup& group = in_layer   ? group_of(table.find(module + ".weight")->quant_type)
-                             : is_other ? group_of(tensor.quant_type)
-                                        : rest;
+    const std::string& type = in_layer ? table.find(module + ".weight")->quant_type : tensor.quant_type;
+    CheckpointGroup& group = in_layer || is_other ? group_of(type) : rest;
     ++group.tensors;
     group.bytes += ck::byte_count(tensor.view);
     if (!in_layer && !is_other) float_modules.insert(module);
   }
   rest.layers = static_cast<int64_t>(float_modules.size());
-  if (rest.tensors > 0) groups.push_back(rest);
-  return groups;
+  std::vector<CheckpointGroup> result;
+  for (const auto& [type, group] : groups) result.push_back(group);
+  const auto larger = [](const CheckpointGroup& a, const CheckpointGroup& b) { return a.bytes > b.bytes; };
+  std::stable_sort(result.begin(), result.end(), larger);
+  if (rest.tensors > 0) result.push_back(rest);
+  return result;
 }
 
 void warn_of_tied_head(const ck::Loaded& loaded, ck::Findings& findings) {

@@ -20,6 +20,7 @@ class StructureCheck {
   StructureCheck(const std::string& path, int max_depth) : path_(path), max_depth_(max_depth) {}
 
   bool operator()(int depth, json::parse_event_t event, json& parsed) {
+    if (++events_ > kMaxJsonEvents) fail("has more than " + std::to_string(kMaxJsonEvents) + " names and values");
     switch (event) {
       case json::parse_event_t::object_start:
       case json::parse_event_t::array_start:
@@ -47,6 +48,7 @@ class StructureCheck {
 
   const std::string& path_;
   int max_depth_;
+  int64_t events_ = 0;
   std::vector<std::unordered_set<std::string>> keys_;  // of each open object; empty sets for arrays
 };
 

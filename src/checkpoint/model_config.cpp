@@ -11,10 +11,11 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int64_t kMaxConfigBytes = 16'000'000;
+constexpr size_t kMaxText = 100, kMaxArchitectures = 8;  // of what is only shown
 
 std::string text_of(const Json& json, const char* key) {
   const auto it = json.find(key);
-  return it != json.end() && it->is_string() ? it->get<std::string>() : "";
+  return it != json.end() && it->is_string() ? it->get<std::string>().substr(0, kMaxText) : "";
 }
 
 // "dtype" since transformers 4.56, "torch_dtype" before; models of several parts have it in the text part only.
@@ -46,7 +47,8 @@ ModelConfig read_model_config(const Folder& folder, Findings& findings) try {
   config.dtype = dtype_of(config.dtype_name);
   if (const auto it = json.find("architectures"); it != json.end() && it->is_array()) {
     for (const Json& name : *it) {
-      if (name.is_string()) config.architectures.push_back(name.get<std::string>());
+      if (!name.is_string() || config.architectures.size() == kMaxArchitectures) continue;
+      config.architectures.push_back(name.get<std::string>().substr(0, kMaxText));
     }
   }
   const auto ties = json.find("tie_word_embeddings");

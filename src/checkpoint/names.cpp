@@ -46,6 +46,8 @@ std::string near_names(std::string_view name, const std::vector<std::string_view
   std::vector<std::pair<size_t, std::string_view>> near;  // distance, name
   for (const std::string_view candidate : known) {
     if (candidate.size() > kMaxCompared) continue;
+    const bool is_longer = candidate.size() > name.size() + name.size() / 4;
+    if (is_longer && !candidate.starts_with(name)) continue;  // spares long lists most of the work
     // A layer's name where a tensor's is due is the likeliest slip, so completions come first.
     const size_t distance = candidate.starts_with(name) ? 0 : edit_distance(name, candidate);
     if (distance <= name.size() / 4) near.emplace_back(distance, candidate);

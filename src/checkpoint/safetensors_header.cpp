@@ -9,6 +9,7 @@
 #include "a8w8/status.h"
 #include "checkpoint/json_text.h"
 #include "checkpoint/names.h"
+#include "checkpoint/refused_types.h"
 
 namespace a8w8::checkpoint {
 namespace {
@@ -51,8 +52,9 @@ class EntryParser {
       if (name.get_ref<const std::string&>() == row.name) return row.dtype;
       known += (known.empty() ? "" : ", ") + std::string(row.name);
     }
-    throw Error(ErrorCode::kUnsupported,
-                where_ + ": dtype " + shown(name) + " is not supported; supported are " + known);
+    const std::string what = foreign_dtype(name.get_ref<const std::string&>());
+    throw Error(ErrorCode::kUnsupported, where_ + ": dtype " + shown(name) + (what.empty() ? "" : " (" + what + ")") +
+                                             " is not supported; supported are " + known);
   }
 
   Dims sizes() const {
