@@ -18,6 +18,7 @@ from . import _formats, compat, config, nn, ops  # noqa: E402 - they use the ops
 from .checkpoint import load_model, save_checkpoint  # noqa: E402
 from .comparison import compare  # noqa: E402
 from .config import product, set_product, show_config  # noqa: E402
+from .inspection import inspect  # noqa: E402
 from .quantize import quantize_model  # noqa: E402
 
 _formats.install()
@@ -28,6 +29,7 @@ __all__ = [
     "compare",
     "compat",
     "config",
+    "inspect",
     "load_model",
     "nn",
     "ops",
