@@ -37,14 +37,25 @@ std::map<std::string, std::string> read_index(const std::string& path) {
   return files;
 }
 
+// Whether there are files of the format's own name, perhaps beside those of the float model.
+bool has_own_weights(const Folder& folder, const WeightNames& names) {
+  return !names.prefix.empty() &&
+         std::any_of(folder.entries.begin(), folder.entries.end(), [&](const std::string& name) {
+           return name.starts_with(names.prefix) && name.ends_with(kWeightsSuffix);
+         });
+}
+
 // In the order of their names: the files of the index, or else the one of the format's own name, or else all of the
 // folder (but not of folders in it, where tools put rotations and debugging data).
-std::vector<std::string> weight_files(const Folder& folder, std::string_view weights_name, Findings& findings) {
+std::vector<std::string> weight_files(const Folder& folder, const WeightNames& names, Findings& findings) {
   std::vector<std::string> files;
   const std::vector<std::string>& entries = folder.entries;
   if (folder.index.empty()) {
-    if (std::binary_search(entries.begin(), entries.end(), weights_name)) return {std::string(weights_name)};
-    const auto is_weights = [](const std::string& name) { return name.ends_with(kWeightsSuffix); };
+    if (std::binary_search(entries.begin(), entries.end(), names.weights)) return {std::string(names.weights)};
+    const std::string_view prefix = has_own_weights(folder, names) ? names.prefix : "";
+    const auto is_weights = [prefix](const std::string& name) {
+      return name.ends_with(kWeightsSuffix) && name.starts_with(prefix);
+    };
     std::copy_if(entries.begin(), entries.end(), std::back_inserter(files), is_weights);
     if (files.empty()) {
       findings.add({.found = "no *.safetensors in it",
@@ -116,15 +127,18 @@ std::string choose_entry(const Folder& folder, const std::vector<std::string>& m
   return matching.empty() ? "" : matching.front();
 }
 
-void read_weights(Folder& folder, std::string_view index_name, std::string_view weights_name, Findings& findings) {
-  const auto is_index = [](const std::string& name) { return name.ends_with(kIndexSuffix); };
+void read_weights(Folder& folder, const WeightNames& names, Findings& findings) {
+  const std::string_view prefix = has_own_weights(folder, names) ? names.prefix : "";
+  const auto is_index = [prefix](const std::string& name) {
+    return name.ends_with(kIndexSuffix) && name.starts_with(prefix);
+  };
   try {
-    const std::string index = choose_entry(folder, is_index, index_name);
+    const std::string index = choose_entry(folder, is_index, names.index);
     if (!index.empty()) folder.index = read_index(folder.path + "/" + index);
   } catch (const Error& error) {
     findings.add_error(error, folder.path);
   }
-  const std::vector<std::string> files = weight_files(folder, weights_name, findings);
+  const std::vector<std::string> files = weight_files(folder, names, findings);
   std::set<std::string> readable;
   for (const std::string& file : files) {
     if (add_file(folder, file, findings)) readable.insert(file);

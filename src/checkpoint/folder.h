@@ -25,9 +25,15 @@ template <class Predicate>
 std::string choose_entry(const Folder& folder, Predicate matches, std::string_view preferred);
 std::string choose_entry(const Folder& folder, const std::vector<std::string>& matching, std::string_view preferred);
 
-// Index and weights. What cannot be read becomes a finding, and reading goes on. `index_name` and `weights_name` are
-// preferred; the second may be "" for a format that has no fixed name.
-void read_weights(Folder& folder, std::string_view index_name, std::string_view weights_name, Findings& findings);
+// What a format calls its files.
+struct WeightNames {
+  std::string_view index;    // preferred over other indexes
+  std::string_view weights;  // without an index: the file to read; "" for a format that has no fixed name
+  std::string_view prefix;   // of the format's files: if there are any, no others are read without an index; or ""
+};
+
+// Index and weights. What cannot be read becomes a finding, and reading goes on.
+void read_weights(Folder& folder, const WeightNames& names, Findings& findings);
 
 template <class Predicate>
 std::string choose_entry(const Folder& folder, Predicate matches, std::string_view preferred) {

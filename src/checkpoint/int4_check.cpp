@@ -11,9 +11,12 @@
 namespace a8w8::checkpoint {
 namespace {
 
-// The tools store float32 sums, some of scales that were rounded to the model's dtype before: 1 part in 100 of the
-// largest term that a row can have covers bfloat16, while a wrong order of the rows misses by far more.
-constexpr double kTolerance = 0.01;
+// What the tools may have lost by computing in the model's dtype: a part of the sum, and the rounding of its terms
+// where they cancel. A wrong order of the rows misses by far more.
+constexpr double kRelative = 0.02;
+double slack(double magnitude, double row_scale, int64_t k) {
+  return kRelative * magnitude + 8 * row_scale * (1 + kRelative * std::sqrt(static_cast<double>(k)));
+}
 
 void check_layer(const Loaded& loaded, const LayerRecord& layer, Findings& findings) {
   const TensorTable& table = loaded.folder.table;
@@ -41,8 +44,8 @@ void check_layer(const Loaded& loaded, const LayerRecord& layer, Findings& findi
     }
     const double row_scale = element(*parameters.weight_scale, i);
     const double expected = 8.0 * static_cast<double>(sums[static_cast<size_t>(i)]) * row_scale;
-    const double slack = kTolerance * (magnitude + std::fabs(expected) + 8.0 * row_scale);
-    if (std::fabs(found - expected) <= slack) continue;
+    if (std::fabs(found - expected) <= slack(magnitude + std::fabs(expected), row_scale, parameters.weight.sizes[1]))
+      continue;
     finding.found = str_cat("has ", found, " in row ", i);
     finding.expected = str_cat(expected, ", 8 * sum_k weight * weight_scale");
     finding.cause = "weights or scales of another version of the layer, or int4 packed in another order";

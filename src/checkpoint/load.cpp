@@ -36,7 +36,7 @@ void refuse_method(const std::string& method, Findings& findings) {
 
 void read_formatless(Loaded& loaded, Findings& findings) {
   const std::string method = loaded.config.quantization ? quant_method(*loaded.config.quantization) : "";
-  read_weights(loaded.folder, kModelIndex, kModelFile, findings);
+  read_weights(loaded.folder, {.index = kModelIndex, .weights = kModelFile, .prefix = ""}, findings);
   if (!loaded.config.quantization) return load_float(loaded, findings);
   if (method != "compressed-tensors") return refuse_method(method, findings);
   loaded.format = CheckpointFormat::kCompressedTensors;
@@ -112,7 +112,7 @@ Loaded load(const std::string& path, Findings& findings) {
     read_formatless(loaded, findings);
   } else {
     loaded.format = CheckpointFormat::kMsModelSlim;
-    read_weights(loaded.folder, kIndexFile, "", findings);
+    read_weights(loaded.folder, {.index = kIndexFile, .weights = "", .prefix = kWeightsStem}, findings);
     load_msmodelslim(loaded, description, findings);
   }
   for (size_t i = 0; i < loaded.layers.size(); ++i) loaded.layer_by_name.emplace(loaded.layers[i].name, i);

@@ -89,9 +89,15 @@ void set_types(Loaded& loaded, const TypeMap& types, const std::string& descript
   }
 }
 
-void check_description(const Folder& folder, const TypeMap& types, const std::string& description, Findings& findings) {
+// One of two tied tensors is stored, but some tools describe both.
+bool may_be_tied(const Loaded& loaded, const std::string& tensor, const std::string& type) {
+  return loaded.config.ties_embeddings && type == kFloatType &&
+         (tensor.find("lm_head") != tensor.npos || tensor.find("embed") != tensor.npos);
+}
+
+void check_description(const Loaded& loaded, const TypeMap& types, const std::string& description, Findings& findings) {
   for (const auto& [tensor, type] : types) {
-    if (!folder.table.is_missing(tensor)) continue;
+    if (!loaded.folder.table.is_missing(tensor) || may_be_tied(loaded, tensor, type)) continue;
     findings.add({.file = description,
                   .tensor = tensor,
                   .found = "is described (" + type + "), but no file holds it",
@@ -111,7 +117,7 @@ void load_msmodelslim(Loaded& loaded, const std::string& description, Findings& 
   }
   loaded.is_understood = true;
   set_types(loaded, types, description, findings);
-  check_description(loaded.folder, types, description, findings);
+  check_description(loaded, types, description, findings);
   check_quantized_layers(loaded.folder.table, findings);
   for (const CheckpointTensor& tensor : loaded.folder.table.tensors()) {
     if (is_quantized_weight(tensor) && tensor.view.dtype == DType::kI8 && tensor.view.rank() == 2) {

@@ -17,6 +17,7 @@ inline constexpr std::string_view kDescriptionStem = "quant_model_description";
 inline constexpr std::string_view kDescriptionFile = "quant_model_description.json";
 inline constexpr std::string_view kIndexFile = "quant_model_weights.safetensors.index.json";
 inline constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
+inline constexpr std::string_view kWeightsStem = "quant_model_weight";  // of every tool and version
 inline constexpr std::string_view kWeightsSuffix = ".safetensors";
 
 inline constexpr std::string_view kFloatType = "FLOAT";

@@ -44,7 +44,7 @@ def test_layers_of_the_samples_give_the_expected_arrays(data, sample, layer):
     assert torch.equal(out.float(), y)
 
 
-@pytest.mark.parametrize(("sample", "kind"), zip(SAMPLES, ("w8a8", "w8a8_dynamic", "w8a8_dynamic"), strict=True))
+@pytest.mark.parametrize(("sample", "kind"), tuple(zip(SAMPLES, ("w8a8", "w8a8_dynamic", "w8a8_dynamic"), strict=True)))
 def test_summary_and_shapes_do_not_depend_on_the_format(data, sample, kind):
     summary, tensors = read(data / sample)
     assert summary["format"] == sample.split("-dyn")[0].split("-v")[0]

@@ -206,6 +206,22 @@ TEST_F(CheckpointReader, LooksIntoNoSubfolders) {
   EXPECT_EQ(open().quantized_layers(), Names{"a"});
 }
 
+TEST_F(CheckpointReader, ReadsTheToolsOwnFilesBesideThoseOfTheFloatModel) {
+  write(CheckpointBuilder().static_layer("a"));
+  fs::rename(folder_ / "model.safetensors", folder_ / "quant_model_weight_w8a8.safetensors");
+  CheckpointBuilder model;
+  write_safetensors(folder_ / "model.safetensors", model.f32("a.weight", "", {3, 4}, {1}).named());
+  write_bytes(folder_ / "model.safetensors.index.json", R"({"weight_map":{"a.weight":"model.safetensors"}})");
+  EXPECT_EQ(open().quantized_layers(), Names{"a"});
+}
+
+TEST_F(CheckpointReader, ADescribedButTiedHeadIsNotMissing) {
+  write(CheckpointBuilder().static_layer("a"), R"("lm_head.weight":"FLOAT")");
+  expect_refused({"\"lm_head.weight\""});
+  write_bytes(folder_ / "config.json", R"({"tie_word_embeddings":true})");
+  EXPECT_EQ(open().quantized_layers(), Names{"a"});
+}
+
 // Two parts with an index, which each test damages in its way.
 class CheckpointIndex : public CheckpointReader {
  protected:
