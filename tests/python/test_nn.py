@@ -1,6 +1,8 @@
 """The layers: torch_npu's modules as documented, and QuantizedLinear with msModelSlim's numbers."""
 
+import copy
 import inspect
+import pickle
 import warnings
 
 import pytest
@@ -245,9 +247,51 @@ def test_layers_compile_into_one_graph():
     x = torch.randn(3, 4)
     static = QuantizedLinear.from_float(worked_linear(), "w8a8", (-3.0, 3.0))
     quant, x_q = filled(LinearQuant, output_dtype=torch.float16), int8(3, 4)
-    for layer, inputs in ((QuantizedLinear.from_float(worked_linear()), x), (static, x), (quant, x_q)):
+    wide = hand_made_static(torch.randn(5), 3, adds_bias=True, reciprocal=True), torch.randn(3, 12)
+    for layer, inputs in ((QuantizedLinear.from_float(worked_linear()), x), (static, x), (quant, x_q), wide):
         compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
         assert torch.equal(compiled(inputs), layer(inputs))
+
+
+def hand_made_static(bias: torch.Tensor | None, offset: int, **choices: bool) -> QuantizedLinear:
+    """As compressed-tensors has it: quant_bias corrects for the offset only."""
+    layer = QuantizedLinear(12, 5, "w8a8", bias=bias is not None, **choices)
+    layer.weight = int8(5, 12)
+    layer.deq_scale = torch.rand(5) * 1e-3
+    layer.input_scale, layer.input_offset = torch.tensor([0.0137]), torch.tensor([float(offset)])
+    layer.quant_bias = -offset * layer.weight.sum(dim=1, dtype=torch.int32) if offset else None
+    layer.bias = bias
+    return layer
+
+
+@pytest.mark.parametrize("offset", [0, -17])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("adds_bias", [False, True])
+@pytest.mark.parametrize("reciprocal", [False, True])
+def test_float_bias_and_reciprocal(offset, dtype, adds_bias, reciprocal):
+    layer = hand_made_static(torch.randn(5), offset, adds_bias=adds_bias, reciprocal=reciprocal)
+    x = torch.randn(7, 12).to(dtype)
+    if reciprocal:
+        scaled = x.float() * (1 / layer.input_scale.to(dtype)).float()
+    else:
+        scaled = x.float() / layer.input_scale
+    x_q = torch.round(scaled + offset).clamp(-128, 127)
+    y = (x_q @ layer.weight.float().t() + (0 if layer.quant_bias is None else layer.quant_bias)) * layer.deq_scale
+    expected = (y + layer.bias if adds_bias else y).to(dtype)
+    for each in (layer, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer).pack_()):
+        assert torch.equal(each(x), expected)
+    assert torch.equal(pickle.loads(pickle.dumps(layer.pack_())).unpack_()(x), expected)
+
+
+def test_the_choices_are_those_of_the_static_scheme_and_shown():
+    layer = hand_made_static(None, 0, adds_bias=True, reciprocal=True)
+    assert repr(layer) == (
+        "QuantizedLinear(in_features=12, out_features=5, scheme='w8a8', bias=False, adds_bias, reciprocal)"
+    )
+    assert list(layer.state_dict()) == ["weight", "deq_scale", "input_scale", "input_offset"]
+    for choice in ("adds_bias", "reciprocal"):
+        with pytest.raises(ValueError, match=rf"{choice} .*True.*, allowed: False; they are for scheme 'w8a8'"):
+            QuantizedLinear(4, 2, "w8a8_dynamic", **{choice: True})
 
 
 def test_repr_names_sizes_and_scheme():

@@ -40,8 +40,14 @@ class QuantizedLinear(PackableWeight):
     | weight      | deq_scale   | input_scale | input_offset | quant_bias | bias              |
     | int8 [n, k] | float32 [n] | float [1]   | float [1]    | int32 [n]  | float [n] or None |
 
-    From float16 models deq_scale is int64: the bits of the float32 value, which is what devices want there. The float
-    bias is kept only because checkpoints have it: it is inside quant_bias and not added again.
+    From float16 models deq_scale is int64: the bits of the float32 value, which is what devices want there.
+
+    Of scheme "w8a8" there are two more choices, attributes that are not in state_dict, just as the scheme is not:
+
+    - `adds_bias`: the float bias is added after scaling, and quant_bias holds no more than the correction for
+      input_offset, or is None where that is 0 (compressed-tensors). Else (msModelSlim) the bias is inside quant_bias;
+      it is kept only because checkpoints have it and not added again.
+    - `reciprocal`: x is multiplied by 1 / input_scale, rounded to the dtype of x, as vLLM-Ascend does, not divided.
 
     Casting the module (`model.half()`, `.to(torch.bfloat16)`) moves its buffers but leaves their dtypes alone: they are
     the numbers that the quantizer chose, and rounding them again would give a different layer.
@@ -50,14 +56,32 @@ class QuantizedLinear(PackableWeight):
     """
 
     bias: Tensor | None
+    quant_bias: Tensor | None
+    adds_bias: bool = False  # here for modules from pickles that are older than these two
+    reciprocal: bool = False
 
-    def __init__(self, in_features: int, out_features: int, scheme: str, bias: bool = True) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        scheme: str,
+        bias: bool = True,
+        *,
+        adds_bias: bool = False,
+        reciprocal: bool = False,
+    ) -> None:
         """All buffers zero; tensors come from `from_float` or from a checkpoint."""
         check_scheme(scheme)
+        if scheme != "w8a8" and (adds_bias or reciprocal):
+            raise ValueError(
+                f"adds_bias is {adds_bias} and reciprocal {reciprocal}, allowed: False; they are for scheme 'w8a8'"
+            )
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
         self.scheme = scheme
+        self.adds_bias = adds_bias
+        self.reciprocal = reciprocal
         self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8))
         if scheme == "w8a8_dynamic":
             self.register_buffer("weight_scale", torch.zeros(out_features, 1))
@@ -127,14 +151,23 @@ class QuantizedLinear(PackableWeight):
         weight = self.weight if packed is None else packed
         if self.scheme == "w8a8_dynamic":
             return ops.linear_dynamic(x, weight, self.weight_scale, self.bias)
-        return ops.linear_static(x, self.input_scale, self.input_offset, weight, self.deq_scale, self.quant_bias)
+        return ops.linear_static(
+            x,
+            self.input_scale,
+            self.input_offset,
+            weight,
+            self.deq_scale,
+            self.quant_bias,
+            bias=self.bias if self.adds_bias else None,
+            reciprocal=self.reciprocal,
+        )
 
     def extra_repr(self) -> str:
-        """Sizes and scheme, as repr() shows them."""
-        has_bias, packed = self.bias is not None, ", packed" if self.is_packed else ""
+        """Sizes and scheme, as repr() shows them, and of the choices those that are made."""
+        choices = {"adds_bias": self.adds_bias, "reciprocal": self.reciprocal, "packed": self.is_packed}
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, scheme={self.scheme!r}, "
-            f"bias={has_bias}{packed}"
+            f"bias={self.bias is not None}{''.join(f', {name}' for name, made in choices.items() if made)}"
         )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
