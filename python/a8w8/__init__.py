@@ -15,10 +15,11 @@ from . import _library
 _library.load()
 
 from . import _formats, compat, config, nn, ops  # noqa: E402 - they use the ops that the library registers
-from .checkpoint import load_model, save_checkpoint  # noqa: E402
+from .checkpoint import save_checkpoint  # noqa: E402
 from .comparison import compare  # noqa: E402
 from .config import product, set_product, show_config  # noqa: E402
 from .inspection import inspect  # noqa: E402
+from .loading import load_model  # noqa: E402
 from .quantize import quantize_model  # noqa: E402
 
 _formats.install()

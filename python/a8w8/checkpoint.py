@@ -1,20 +1,15 @@
-"""Models to msModelSlim folders and back. Reading and writing files is the op library's part; this one knows models."""
+"""Models to checkpoint folders. Writing files is the op library's part; this one knows models."""
 
 import copy
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ._checkpoint_layers import in_shape, install_quantized_layers, layer_tensors
+from ._stored_checkpoint import require
 from .nn.quantized_linear import QUANT_TYPES, QuantizedLinear
 
 _FORMATS = ("msmodelslim",)
-_PARITIES = ("exact",)
-_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def save_checkpoint(
@@ -35,7 +30,7 @@ def save_checkpoint(
         ValueError: an unknown format, or a model without quantized layers.
         RuntimeError: the folder cannot be written (the disk is full, something else is there); nothing is left behind.
     """
-    _require("format", format, _FORMATS)
+    require("format", format, _FORMATS)
     modules = dict(model.named_modules(remove_duplicate=False))
     layers = {name: module for name, module in modules.items() if isinstance(module, QuantizedLinear)}
     if not layers:
@@ -63,48 +58,6 @@ def save_checkpoint(
     )
 
 
-def load_model(path: str | Path, dtype: str | torch.dtype = "auto", parity: str = "exact") -> nn.Module:
-    """Builds the transformers model of an msModelSlim folder around the tensors as they lie in its files (no copies).
-
-    The class is the one that config.json names under "architectures". Linear layers that the checkpoint has as W8A8 or
-    W8A8_DYNAMIC become QuantizedLinear. The model is in evaluation mode and wants no gradients.
-
-    Args:
-        path: the folder.
-        dtype: of everything that is not quantized: "auto" for the one config.json names, or torch.float32,
-            torch.bfloat16 or torch.float16. Tensors of another dtype are converted, hence copied.
-        parity: "exact": inputs of static layers are divided by input_scale.
-
-    Raises:
-        ValueError: an unknown dtype or parity, a config that names no known class, tensors that are missing,
-            unexpected, of a wrong shape, each by name.
-        FileNotFoundError: no such folder, or no config.json in it.
-        RuntimeError: files that are damaged, not understood, or hold values that the format rules out.
-    """
-    _require("parity", parity, _PARITIES)
-    if dtype != "auto":
-        _require("dtype", dtype, _DTYPES, also="'auto'")
-    folder = Path(path)
-    for needed in (folder, folder / "config.json"):
-        if not needed.exists():
-            raise FileNotFoundError(
-                f"{needed} does not exist; a checkpoint is a folder with config.json and the weights"
-            )
-    summary, names, stored = torch.ops.a8w8.read_checkpoint(str(folder))
-    tensors = dict(zip(names, stored, strict=True))
-    quant_types = {f"{layer['name']}.weight": QUANT_TYPES[layer["scheme"]] for layer in json.loads(summary)["layers"]}
-    model = _build(folder, dtype)
-    layers = install_quantized_layers(model, tensors, quant_types)
-    _assign(model, layers, tensors)
-    return model.requires_grad_(False).eval()
-
-
-def _require(what: str, got: object, allowed: tuple[object, ...], also: str = "") -> None:
-    if got not in allowed:
-        choices = [*map(repr, allowed), *([also] if also else [])]
-        raise ValueError(f"{what} is {got!r}, allowed: {', '.join(choices)}")
-
-
 def _config_file(model: nn.Module) -> dict[str, str]:
     """config.json as transformers writes it for this class and dtype, without the float model's quantization."""
     if getattr(model, "config", None) is None:
@@ -115,76 +68,3 @@ def _config_file(model: nn.Module) -> dict[str, str]:
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     return {"config.json": config.to_json_string()}
-
-
-def _build(folder: Path, dtype: str | torch.dtype) -> nn.Module:
-    import transformers  # here, because it takes seconds and is not needed for layers and ops
-
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    names = config.architectures or []
-    model_class = getattr(transformers, names[0], None) if len(names) == 1 else None
-    if model_class is None:
-        raise ValueError(
-            f'{folder / "config.json"}: "architectures" is {names}, allowed: one class of transformers '
-            f"{transformers.__version__}"
-        )
-    config.dtype = (config.dtype or torch.float32) if dtype == "auto" else dtype
-    with _parameters_on_meta():
-        return model_class._from_config(config, dtype=config.dtype)
-
-
-@contextmanager
-def _parameters_on_meta() -> Iterator[None]:
-    """Modules built inside have parameters without storage, while buffers are real.
-
-    `with torch.device("meta")` would take the buffers too. The non-persistent ones (position ids, rotary frequencies)
-    are in no checkpoint, and only the constructors know their contents.
-    """
-    register = nn.Module.register_parameter
-
-    def register_on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None and parameter.device.type != "meta":
-            parameter = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
-        register(module, name, parameter)
-
-    nn.Module.register_parameter = register_on_meta
-    try:
-        yield
-    finally:
-        nn.Module.register_parameter = register
-
-
-def _assign(model: nn.Module, layers: dict[str, QuantizedLinear], tensors: dict[str, Tensor]) -> None:
-    """Puts the checkpoint's tensors in place of the model's empty ones, converting only what differs in dtype."""
-    ready: dict[str, Tensor] = {}
-    for layer, module in layers.items():
-        ready.update(layer_tensors(layer, module, tensors))
-    expected = model.state_dict(keep_vars=True)
-    for name in expected.keys() & tensors.keys() - ready.keys():
-        place = expected[name]
-        ready[name] = in_shape(name, tensors[name], place.shape).to(place.dtype)
-
-    by_identity = {id(expected[name]): tensor for name, tensor in ready.items()}
-    for name in expected.keys() - ready.keys():
-        if id(expected[name]) in by_identity:  # tied: stored under its other name
-            ready[name] = by_identity[id(expected[name])]
-    _require_same_names(expected.keys(), ready.keys() | tensors.keys() - _unused(layers))
-    model.load_state_dict(ready, assign=True)
-    if hasattr(model, "tie_weights"):
-        model.tie_weights()  # assigning has made two parameters of each tied one
-
-
-def _unused(layers: dict[str, QuantizedLinear]) -> set[str]:
-    """What the older tool stores beside deq_scale, although that contains it already."""
-    static = [layer for layer, module in layers.items() if module.scheme == "w8a8"]
-    return {f"{layer}.{name}" for layer in static for name in ("weight_scale", "weight_offset")}
-
-
-def _require_same_names(expected: set[str], found: set[str]) -> None:
-    problems = [
-        f"{len(names)} {what}: {', '.join(sorted(names))}"
-        for what, names in (("missing", expected - found), ("unexpected", found - expected))
-        if names
-    ]
-    if problems:
-        raise ValueError(f"the checkpoint's tensors are not those of the model; {'; '.join(problems)}")
