@@ -14,7 +14,7 @@ from . import _library
 
 _library.load()
 
-from . import _formats, compat, config, nn, ops  # noqa: E402 - they use the ops that the library registers
+from . import _formats, compat, config, nn, ops, transformers  # noqa: E402 - they use the ops that the library registers
 from .checkpoint import save_checkpoint  # noqa: E402
 from .comparison import compare  # noqa: E402
 from .config import product, set_product, show_config  # noqa: E402
@@ -39,4 +39,5 @@ __all__ = [
     "save_checkpoint",
     "set_product",
     "show_config",
+    "transformers",
 ]
