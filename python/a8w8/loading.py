@@ -66,7 +66,8 @@ def _build(folder: Path, dtype: str | torch.dtype, model_class: Any) -> nn.Modul
     if hasattr(config, "quantization_config"):
         del config.quantization_config  # the layers are what it says, and transformers would act on it
     model_class = model_class or _class_of(folder, config)
-    config.dtype = (config.dtype or torch.float32) if dtype == "auto" else dtype
+    stored_dtype = config.dtype or config.get_text_config().dtype or torch.float32
+    config.dtype = stored_dtype if dtype == "auto" else dtype
     with _parameters_on_meta():
         build = getattr(model_class, "_from_config", None) or model_class.from_config  # the latter: AutoModel...
         return build(config, dtype=config.dtype)

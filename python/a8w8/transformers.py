@@ -10,6 +10,7 @@ no registration.
 
 import functools
 import importlib.util
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +76,8 @@ def _recognize_msmodelslim() -> None:
     @functools.wraps(original)
     def get_config_dict(cls: type, name: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         found, rest = original(cls, name, **kwargs)
-        folder = Path(name)
-        if folder.is_dir() and any(folder.glob("quant_model_description*.json")):
+        folder = Path(name) if isinstance(name, str | os.PathLike) else None
+        if folder and folder.is_dir() and any(folder.glob("quant_model_description*.json")):
             additions = {"quantization_config": {"quant_method": METHOD}, "transformers_weights": weights_file(folder)}
             found = {**{key: value for key, value in additions.items() if value is not None}, **found}
         return found, rest

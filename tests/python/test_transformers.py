@@ -140,6 +140,20 @@ def test_refusals(data, tmp_path):
     assert torch.equal(tiny_models.output(a8w8.load_model(tmp_path / "ours")), tiny_models.output(model))
 
 
+def test_compressed_tensors_may_be_left_to_its_package(data):
+    from transformers import AutoModelForCausalLM
+
+    folder = data / "compressed-tensors-dyn-bf16"
+    a8w8.transformers.register(compressed_tensors=False)
+    with pytest.raises(ImportError, match="compressed_tensors is not installed"):
+        AutoModelForCausalLM.from_pretrained(folder)
+    AutoModelForCausalLM.from_pretrained(data / DYNAMIC)
+    a8w8.transformers.register(compressed_tensors=True)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    as_stored = json.loads((folder / "config.json").read_text())["quantization_config"]
+    assert json.loads(model.config.to_json_string())["quantization_config"] == as_stored
+
+
 def test_float_folders_are_loaded_as_ever(tmp_path):
     from transformers import AutoConfig, AutoModelForCausalLM
 
