@@ -1,11 +1,16 @@
 #include "checkpoint/atomic_folder.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include "checkpoint/file_util.h"
@@ -26,6 +31,40 @@ bool exchange_in_one_step(const std::string& a, const std::string& b) {
   return false;
 }
 
+// A lock of the folder itself, which ends with the process that holds it; -1 if somebody else holds it, or if the file
+// system has no such locks.
+int lock_folder(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd >= 0 && ::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
+
+// The process in a name of temporary_sibling, "<prefix><pid>-<n>"; 0 for any other name.
+pid_t maker_of(std::string_view name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return 0;
+  name.remove_prefix(prefix.size());
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+  return error == std::errc() && end != name.data() + name.size() && *end == '-' ? pid : 0;
+}
+
+// What killed processes left of earlier attempts at the same target. Another attempt that is under way, perhaps on
+// another machine, holds the lock of its folder.
+void remove_leftovers(const std::string& target) {
+  std::error_code error;
+  const std::string prefix = temporary_prefix(target);
+  for (fs::directory_iterator it(parent_folder(target), error), end; !error && it != end; it.increment(error)) {
+    const pid_t pid = maker_of(it->path().filename().string(), prefix);
+    if (pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
+    const int lock = lock_folder(it->path().string());
+    if (lock < 0) continue;
+    std::error_code ignored;
+    fs::remove_all(it->path(), ignored);
+    ::close(lock);
+  }
+}
+
 }  // namespace
 
 void exchange_by_renaming(const std::string& a, const std::string& b) {
@@ -40,6 +79,7 @@ void exchange_by_renaming(const std::string& a, const std::string& b) {
 }
 
 AtomicFolder::AtomicFolder(const std::string& target) : target_(target) {
+  remove_leftovers(target);
   int failed = 0;
   do {  // names of an earlier process of the same id may still lie around
     temporary_ = temporary_sibling(target);
@@ -49,11 +89,13 @@ AtomicFolder::AtomicFolder(const std::string& target) : target_(target) {
     temporary_.clear();
     throw_write_error(target_, "create", failed);
   }
+  lock_ = lock_folder(temporary_);
 }
 
 AtomicFolder::~AtomicFolder() {
   std::error_code ignored;
   if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 void AtomicFolder::commit() {

@@ -6,7 +6,8 @@
 namespace a8w8::checkpoint {
 
 // Files are written under path(), a hidden temporary folder beside the target; commit() moves it into place and removes
-// the folder that was there. Without a commit the destructor removes the temporary folder, and the target is untouched.
+// the folder that was there. Without a commit the destructor removes the temporary folder, and the target is untouched;
+// if the process is killed, the temporary folder stays until the next AtomicFolder of the same target removes it.
 // Which existing folders may be replaced is the caller's decision. Failures throw Error(kIo).
 class AtomicFolder {
  public:
@@ -21,6 +22,7 @@ class AtomicFolder {
  private:
   std::string target_;
   std::string temporary_;
+  int lock_ = -1;  // of the temporary folder
 };
 
 // Exchanges two folders by renaming; for file systems that cannot do it in one step. Between the steps `b` is absent

@@ -31,12 +31,15 @@ std::string parent_folder(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
+std::string temporary_prefix(const std::string& path) {
+  // Cut, so that the longer name is legal wherever `path` is: file systems allow 255 bytes a name.
+  return "." + fs::path(path).filename().string().substr(0, 180) + ".tmp-";
+}
+
 std::string temporary_sibling(const std::string& path) {
   static std::atomic<uint64_t> counter{0};
-  // Cut, so that the longer name is legal wherever `path` is: file systems allow 255 bytes a name.
-  const std::string name = fs::path(path).filename().string().substr(0, 180);
   return (fs::path(path).parent_path() /
-          ("." + name + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++)))
+          (temporary_prefix(path) + std::to_string(::getpid()) + "-" + std::to_string(counter++)))
       .string();
 }
 

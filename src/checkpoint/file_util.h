@@ -18,6 +18,7 @@ std::string parent_folder(const std::string& path);
 
 // A hidden name beside `path`, ".<name>.tmp-<pid>-<n>", different at every call.
 std::string temporary_sibling(const std::string& path);
+std::string temporary_prefix(const std::string& path);  // ".<name>.tmp-"
 
 // Makes creations, renames and removals in the folder durable. Throws kIo.
 void sync_folder(const std::string& folder);

@@ -2,7 +2,10 @@
 #include "support/checkpoint_files.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -120,6 +123,35 @@ TEST(CheckpointAtomicFolder, WithoutCommitNothingChanges) {
   }
   EXPECT_TRUE(entries_of(folder.path()).empty());
   expect_error(ErrorCode::kIo, {folder / "none/out", "No such file"}, [&] { AtomicFolder(folder / "none/out"); });
+}
+
+// A process that is killed cannot clean up; the next one with the same target does, but not while the first one lives.
+TEST(CheckpointAtomicFolder, TheNextOneRemovesWhatAKilledOneLeft) {
+  const TempFolder folder;
+  const std::string out = folder / "out";
+  int to_parent[2];
+  ASSERT_EQ(::pipe(to_parent), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFolder output(out);
+    write_bytes(output.path() + "/half", "x");
+    (void)!::write(to_parent[1], "!", 1);
+    ::pause();  // until killed
+    ::_exit(0);
+  }
+  char ready = 0;
+  ASSERT_EQ(::read(to_parent[0], &ready, 1), 1);
+  fs::create_directory(folder / ".out.tmp-x-0");    // not of our making
+  fs::create_directory(folder / ".other.tmp-1-0");  // another target's
+  { const AtomicFolder beside(out); }
+  EXPECT_EQ(entries_of(folder.path()).size(), 3u) << "the other one lives, so its folder stays";
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_EQ(entries_of(folder.path()).size(), 3u);
+  { const AtomicFolder next(out); }
+  EXPECT_EQ(entries_of(folder.path()), (Names{".out.tmp-x-0", ".other.tmp-1-0"}));
+  ::close(to_parent[0]);
+  ::close(to_parent[1]);
 }
 
 // The way of file systems that cannot exchange two folders in one step.
