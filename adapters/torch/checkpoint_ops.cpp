@@ -124,7 +124,7 @@ void check_lengths(size_t a, size_t b, const char* what) {
 }
 
 void write_checkpoint(std::string folder, Strings names, Strings quant_types, Tensors tensors, Strings file_names,
-                      Strings file_contents, int64_t max_part_bytes) {
+                      Strings file_contents, int64_t max_part_bytes, std::string format) {
   check_lengths(names.size(), quant_types.size(), "names and quant_types");
   check_lengths(names.size(), tensors.size(), "names and tensors");
   check_lengths(file_names.size(), file_contents.size(), "file_names and file_contents");
@@ -133,6 +133,7 @@ void write_checkpoint(std::string folder, Strings names, Strings quant_types, Te
   for (size_t i = 0; i < names.size(); ++i)
     entries.push_back({names[i], quant_types[i], operands.view(tensors[i], names[i].c_str())});
   CheckpointWriteOptions options;
+  options.format = parse_format(format);
   options.max_part_bytes = max_part_bytes;
   for (size_t i = 0; i < file_names.size(); ++i) options.extra_files.emplace_back(file_names[i], file_contents[i]);
   a8w8::write_checkpoint(folder, entries, options);
@@ -150,7 +151,7 @@ TORCH_LIBRARY_FRAGMENT(a8w8, m) {
   m.def(
       "write_checkpoint(str folder, str[] names, str[] quant_types, Tensor[] tensors, str[] file_names, str[] "
       "file_contents, "
-      "int max_part_bytes) -> ()",
+      "int max_part_bytes, str format=\"msmodelslim\") -> ()",
       write_checkpoint);
 }
 

@@ -61,6 +61,7 @@ struct CheckpointTensor {
 enum class CheckpointFormat { kMsModelSlim, kCompressedTensors, kFloat };
 
 const char* format_name(CheckpointFormat format);  // "msmodelslim", "compressed-tensors", "float"
+CheckpointFormat parse_format(const std::string& name);  // kInvalidArgument for anything but the first two
 
 // What a layer computes, whatever its file calls it: linear_static or linear_dynamic of linear_ops.h.
 enum class LayerScheme { kStatic, kDynamic };
@@ -130,14 +131,17 @@ class Checkpoint {
 };
 
 struct CheckpointWriteOptions {
+  CheckpointFormat format = CheckpointFormat::kMsModelSlim;
   int64_t max_part_bytes = int64_t{4} << 30;
   // Small text files to put beside the weights: name (no folders) and contents, e.g. {"config.json", "{...}"}.
   std::vector<std::pair<std::string, std::string>> extra_files;
 };
 
-// Writes a v1 msModelSlim folder: quant_model_weights-0000x-of-0000n.safetensors, their index, the description. The
-// folder appears whole or not at all. An existing folder is replaced only if it is empty or itself such a checkpoint.
-// What Checkpoint::open would refuse is not written (kInvalidArgument).
+// Writes a v1 msModelSlim folder (quant_model_weights-0000x-of-0000n.safetensors, their index, the description), or a
+// compressed-tensors one (model.safetensors, or parts with an index), whose config.json must be among the extra files
+// and gets the "quantization_config". Tensors have the names of the format; quant_type is FLOAT, W8A8 (static) or
+// W8A8_DYNAMIC for both. The folder appears whole or not at all. An existing folder is replaced only if it is empty or
+// a checkpoint of one of the two formats. What Checkpoint::open would refuse is not written (kInvalidArgument).
 void write_checkpoint(const std::string& folder, const std::vector<CheckpointTensor>& tensors,
                       const CheckpointWriteOptions& options = {});
 

@@ -29,4 +29,8 @@ class MappedFile {
   int64_t size_ = 0;
 };
 
+// Gives back the memory of whole pages in a range of a mapped file that was only read. They can be read again, from the
+// system's cache or the disk. For a file that is longer than the memory and read once, from front to back.
+void release_pages(const void* data, size_t bytes);
+
 }  // namespace a8w8::checkpoint
