@@ -133,6 +133,9 @@ class Checkpoint {
 struct CheckpointWriteOptions {
   CheckpointFormat format = CheckpointFormat::kMsModelSlim;
   int64_t max_part_bytes = int64_t{4} << 30;
+  // Wait until everything is on the disk. Otherwise that happens some time later, as with copied files, unless a folder is
+  // replaced: the old one is only removed once the new one is safe.
+  bool durable = true;
   // Small text files to put beside the weights: name (no folders) and contents, e.g. {"config.json", "{...}"}.
   std::vector<std::pair<std::string, std::string>> extra_files;
 };

@@ -55,21 +55,21 @@ void AtomicFile::flush() {
   buffer_.clear();
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(bool durable) {
   flush();
-  if (::fsync(fd_) != 0) throw_write_error(path_, "sync", errno);
+  if (durable && ::fsync(fd_) != 0) throw_write_error(path_, "sync", errno);
   const int fd = fd_;
   fd_ = -1;  // closed even if close reports an error
   if (::close(fd) != 0) throw_write_error(path_, "close", errno);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw_write_error(path_, "replace", errno);
   temporary_.clear();
-  sync_folder(parent_folder(path_));
+  if (durable) sync_folder(parent_folder(path_));
 }
 
-void write_file_atomically(const std::string& path, const std::string& contents) {
+void write_file_atomically(const std::string& path, const std::string& contents, bool durable) {
   AtomicFile file(path);
   file.write(contents.data(), contents.size());
-  file.commit();
+  file.commit(durable);
 }
 
 }  // namespace a8w8::checkpoint

@@ -7,7 +7,8 @@
 
 namespace a8w8::checkpoint {
 
-// Writes go to a hidden temporary file beside `path`; commit() makes it durable and renames it over `path`. Without a
+// Writes go to a hidden temporary file beside `path`; commit() makes it durable, unless told not to wait for the disk,
+// and renames it over `path`. Without a
 // commit the destructor removes it, and whatever was at `path` before is untouched. Every failure throws Error(kIo)
 // with the path and the system's reason.
 class AtomicFile {
@@ -18,7 +19,7 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(const void* data, size_t bytes);
-  void commit();
+  void commit(bool durable = true);
 
  private:
   void write_through(const std::byte* data, size_t bytes);
@@ -30,6 +31,6 @@ class AtomicFile {
   std::vector<std::byte> buffer_;  // collects small writes
 };
 
-void write_file_atomically(const std::string& path, const std::string& contents);
+void write_file_atomically(const std::string& path, const std::string& contents, bool durable = true);
 
 }  // namespace a8w8::checkpoint

@@ -98,8 +98,8 @@ AtomicFolder::~AtomicFolder() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-void AtomicFolder::commit() {
-  sync_folder(temporary_);
+void AtomicFolder::commit(bool durable) {
+  if (durable) sync_folder(temporary_);
   struct stat info;
   const bool exists = ::lstat(target_.c_str(), &info) == 0;
   if (!exists) {
@@ -109,7 +109,7 @@ void AtomicFolder::commit() {
   }
   const std::string old = temporary_;  // what was at the target, if anything
   temporary_.clear();
-  sync_folder(parent_folder(target_));
+  if (durable) sync_folder(parent_folder(target_));
   std::error_code error;
   if (exists) fs::remove_all(old, error);
   if (error) throw_write_error(old, "remove the replaced folder (the new one is complete)", error.value());

@@ -5,10 +5,11 @@
 
 namespace a8w8::checkpoint {
 
-// Files are written under path(), a hidden temporary folder beside the target; commit() moves it into place and removes
-// the folder that was there. Without a commit the destructor removes the temporary folder, and the target is untouched;
-// if the process is killed, the temporary folder stays until the next AtomicFolder of the same target removes it.
-// Which existing folders may be replaced is the caller's decision. Failures throw Error(kIo).
+// Files are written under path(), a hidden temporary folder beside the target; commit() moves it into place, makes that
+// durable unless told not to wait for the disk, and removes the folder that was there. Without a commit the destructor
+// removes the temporary folder, and the target is untouched; if the process is killed, the temporary folder stays until
+// the next AtomicFolder of the same target removes it. Which existing folders may be replaced is the caller's decision.
+// Failures throw Error(kIo).
 class AtomicFolder {
  public:
   explicit AtomicFolder(const std::string& target);
@@ -17,7 +18,7 @@ class AtomicFolder {
   AtomicFolder& operator=(const AtomicFolder&) = delete;
 
   const std::string& path() const { return temporary_; }
-  void commit();
+  void commit(bool durable = true);
 
  private:
   std::string target_;

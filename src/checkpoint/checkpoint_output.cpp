@@ -56,15 +56,17 @@ void check_options(const CheckpointWriteOptions& options, const std::string& fol
   }
 }
 
-void check_replaceable(const std::string& folder) {
+// Whether there is something to replace.
+bool check_replaceable(const std::string& folder) {
   std::error_code error;
-  if (!fs::exists(fs::symlink_status(folder, error))) return;
+  if (!fs::exists(fs::symlink_status(folder, error))) return false;
   if (!fs::is_directory(folder, error)) refuse(folder, "exists and is not a folder");
   const std::vector<std::string> entries = folder_entries(folder);
-  if (entries.empty() || std::any_of(entries.begin(), entries.end(), is_description_file)) return;
-  if (std::binary_search(entries.begin(), entries.end(), kConfigFile) &&
-      is_quantized_config(folder + "/" + std::string(kConfigFile))) {
-    return;
+  if (entries.empty()) return false;
+  const bool has_config = std::binary_search(entries.begin(), entries.end(), kConfigFile);
+  if (std::any_of(entries.begin(), entries.end(), is_description_file) ||
+      (has_config && is_quantized_config(folder + "/" + std::string(kConfigFile)))) {
+    return true;
   }
   refuse(folder,
          "exists and is not an msModelSlim or compressed-tensors checkpoint (it has files, but no "
@@ -93,7 +95,8 @@ CheckpointOutput::CheckpointOutput(const std::string& folder, std::vector<Planne
       contents = add_quantization_config(contents, plan_, folder + "/" + name);
   }
   target_ = resolved_target(folder);
-  check_replaceable(target_);
+  // What is replaced is removed, so the new one must be safe by then.
+  durable_ = options_.durable || check_replaceable(target_);
   for (const PlannedTensor& tensor : plan_) {
     if (__builtin_add_overflow(bytes_, checked_bytes(tensor.sizes, tensor.dtype), &bytes_))
       refuse(folder, "the tensors take more than 2^63 bytes");
@@ -142,7 +145,8 @@ void CheckpointOutput::split() {
       entries.push_back({plan_[i].name, plan_[i].dtype, plan_[i].sizes});
     }
     const std::string path = output_->path() + "/" + part_name(options_.format, part + 1, members.size());
-    parts_.push_back(std::make_unique<PartFile>(path, lay_out_safetensors(std::move(entries), metadata, target_)));
+    parts_.push_back(
+        std::make_unique<PartFile>(path, lay_out_safetensors(std::move(entries), metadata, target_), durable_));
   }
 }
 
@@ -154,13 +158,13 @@ void CheckpointOutput::copy_file(const std::string& path, const std::string& nam
   const MappedFile from(path);
   AtomicFile to(output_->path() + "/" + name);
   if (from.size() > 0) to.write(from.data(), static_cast<size_t>(from.size()));
-  to.commit();
+  to.commit(durable_);
 }
 
 void CheckpointOutput::commit() {
   for (const auto& part : parts_) part->finish();
   const auto put = [this](std::string_view name, const std::string& contents) {
-    write_file_atomically(output_->path() + "/" + std::string(name), contents);
+    write_file_atomically(output_->path() + "/" + std::string(name), contents, durable_);
   };
   const CheckpointFormat format = options_.format;
   if (format == CheckpointFormat::kMsModelSlim) put(kDescriptionFile, description_json(plan_));
@@ -168,7 +172,7 @@ void CheckpointOutput::commit() {
     put(index_name(format), index_json(format, plan_, part_of_, parts_.size()));
   for (const auto& [name, contents] : options_.extra_files) put(name, contents);
   check_replaceable(target_);  // again: writing takes long, and others may have used the name meanwhile
-  output_->commit();
+  output_->commit(durable_);
 }
 
 }  // namespace a8w8::checkpoint

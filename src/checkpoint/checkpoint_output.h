@@ -46,6 +46,7 @@ class CheckpointOutput {
   CheckpointWriteOptions options_;
   std::string target_;  // resolved
   int64_t bytes_ = 0;
+  bool durable_ = true;
   std::vector<size_t> part_of_, entry_of_;  // of each tensor of the plan
   std::unique_ptr<AtomicFolder> output_;
   std::vector<std::unique_ptr<PartFile>> parts_;

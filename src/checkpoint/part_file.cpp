@@ -18,7 +18,7 @@ constexpr size_t kMaxWriteBytes = size_t{1} << 30;  // Linux writes at most 2 Gi
 // Starts writing to the disk now, so that the end does not have to wait for everything at once.
 void start_writeback([[maybe_unused]] int fd, [[maybe_unused]] int64_t position, [[maybe_unused]] size_t bytes) {
 #if defined(__linux__)
-  constexpr size_t kWorthACall = size_t{1} << 20;
+  constexpr size_t kWorthACall = size_t{1} << 18;
   if (bytes >= kWorthACall) {
     (void)::sync_file_range(fd, position, static_cast<off64_t>(bytes), SYNC_FILE_RANGE_WRITE);  // a hint; may fail
   }
@@ -27,8 +27,8 @@ void start_writeback([[maybe_unused]] int fd, [[maybe_unused]] int64_t position,
 
 }  // namespace
 
-PartFile::PartFile(std::string path, SafetensorsLayout layout)
-    : path_(std::move(path)), layout_(std::move(layout)), missing_(layout_.data_bytes()) {}
+PartFile::PartFile(std::string path, SafetensorsLayout layout, bool durable)
+    : path_(std::move(path)), layout_(std::move(layout)), durable_(durable), missing_(layout_.data_bytes()) {}
 
 PartFile::~PartFile() {
   if (fd_ >= 0) ::close(fd_);
@@ -66,13 +66,13 @@ void PartFile::write(size_t entry, int64_t offset, const void* data, size_t byte
   const int fd = descriptor();
   const int64_t position = static_cast<int64_t>(layout_.head.size()) + layout_.entries[entry].begin + offset;
   write_at(fd, position, static_cast<const std::byte*>(data), bytes);
-  start_writeback(fd, position, bytes);
-  if (missing_.fetch_sub(static_cast<int64_t>(bytes)) == static_cast<int64_t>(bytes)) close_when_durable();
+  if (durable_) start_writeback(fd, position, bytes);
+  if (missing_.fetch_sub(static_cast<int64_t>(bytes)) == static_cast<int64_t>(bytes)) close();
 }
 
-void PartFile::close_when_durable() {
+void PartFile::close() {
   const int fd = fd_.exchange(-1);
-  const int failed = ::fsync(fd) != 0 ? errno : 0;
+  const int failed = durable_ && ::fsync(fd) != 0 ? errno : 0;
   const int failed_to_close = ::close(fd) != 0 ? errno : 0;  // closed even so
   if (failed != 0) throw_write_error(path_, "sync", failed);
   if (failed_to_close != 0) throw_write_error(path_, "close", failed_to_close);
@@ -84,7 +84,7 @@ void PartFile::finish() {
   }
   if (layout_.data_bytes() > 0) return;
   descriptor();
-  close_when_durable();
+  close();
 }
 
 }  // namespace a8w8::checkpoint

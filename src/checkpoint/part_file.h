@@ -10,12 +10,12 @@
 
 namespace a8w8::checkpoint {
 
-// Made when its first bytes come, made durable and closed when its last ones have come, so that of a checkpoint of many
-// parts few are open at a time. Not atomic: it lies in an AtomicFolder. Failures throw Error(kIo) with the path and the
-// system's reason.
+// Made when its first bytes come, closed when its last ones have come, so that of a checkpoint of many parts few are
+// open at a time. A durable one is on the disk then. Not atomic: it lies in an AtomicFolder. Failures throw Error(kIo)
+// with the path and the system's reason.
 class PartFile {
  public:
-  PartFile(std::string path, SafetensorsLayout layout);
+  PartFile(std::string path, SafetensorsLayout layout, bool durable);
   ~PartFile();
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
@@ -31,10 +31,11 @@ class PartFile {
  private:
   int descriptor();
   void write_at(int fd, int64_t position, const std::byte* data, size_t bytes);
-  void close_when_durable();
+  void close();
 
   std::string path_;
   SafetensorsLayout layout_;
+  bool durable_;
   std::mutex opening_;
   std::atomic<int> fd_{-1};
   std::atomic<int64_t> missing_;  // bytes not yet written
