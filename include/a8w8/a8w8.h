@@ -19,6 +19,7 @@
 #include "a8w8/linear.h"
 #include "a8w8/linear_ops.h"
 #include "a8w8/machine.h"
+#include "a8w8/make_checkpoint.h"
 #include "a8w8/op_table.h"
 #include "a8w8/packed_weight.h"
 #include "a8w8/product.h"

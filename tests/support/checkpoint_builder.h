@@ -33,6 +33,12 @@ class CheckpointBuilder {
                         const std::vector<int8_t>& values) {
     return set(name, type, DType::kI8, sizes, values);
   }
+  CheckpointBuilder& retype(const std::string& name, const std::string& type) {
+    for (CheckpointTensor& tensor : tensors_) {
+      if (tensor.name == name) tensor.quant_type = type;
+    }
+    return *this;
+  }
   CheckpointBuilder& remove(const std::string& name) {
     std::erase_if(tensors_, [&name](const CheckpointTensor& tensor) { return tensor.name == name; });
     return *this;
