@@ -25,9 +25,12 @@ void add_info(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_layer(CLI::App& app, Action& action);
+void add_quantize(CLI::App& app, Action& action);
+void add_convert(CLI::App& app, Action& action);
 void add_verify(CLI::App& app, Action& action);
 
-inline constexpr void (*kVerbs[])(CLI::App&, Action&) = {add_info, add_bench, add_inspect, add_layer, add_verify};
+inline constexpr void (*kVerbs[])(CLI::App&, Action&) = {add_info,     add_bench,   add_inspect, add_layer,
+                                                         add_quantize, add_convert, add_verify};
 
 // The whole program: parses, acts, explains what is wrong on stderr.
 int run(int argc, const char* const* argv);

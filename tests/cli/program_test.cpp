@@ -32,7 +32,7 @@ TEST(Program, ExplainsItself) {
   const Result help = run("--help");
   EXPECT_EQ(help.status, 0);
   EXPECT_TRUE(contains(help.output, "info") && contains(help.output, "bench")) << help.output;
-  EXPECT_EQ(run("--verbs").output, "info\nbench\ninspect\nlayer\nverify\n");
+  EXPECT_EQ(run("--verbs").output, "info\nbench\ninspect\nlayer\nquantize\nconvert\nverify\n");
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_EQ(run("bench --help").status, 0);
 }
@@ -47,7 +47,8 @@ TEST(Program, WrongUsageIsTwo) {
     EXPECT_EQ(result.status, 2) << arguments << "\n" << result.output;
     EXPECT_FALSE(result.output.empty()) << arguments;
   }
-  EXPECT_EQ(run("foo").output, "a8w8: unknown verb \"foo\"; known are info, bench, inspect, layer, verify\n");
+  EXPECT_EQ(run("foo").output,
+            "a8w8: unknown verb \"foo\"; known are info, bench, inspect, layer, quantize, convert, verify\n");
   EXPECT_EQ(run("info", "A8W8_NUM_THREADS=many").status, 2);
 }
 
