@@ -16,6 +16,7 @@ _library.load()
 
 from . import _formats, compat, config, nn, ops, transformers  # noqa: E402 - they use the ops that the library registers
 from .checkpoint import save_checkpoint  # noqa: E402
+from .checkpoint_files import convert_checkpoint, quantize_checkpoint  # noqa: E402
 from .comparison import compare  # noqa: E402
 from .config import product, set_product, show_config  # noqa: E402
 from .inspection import inspect  # noqa: E402
@@ -30,11 +31,13 @@ __all__ = [
     "compare",
     "compat",
     "config",
+    "convert_checkpoint",
     "inspect",
     "load_model",
     "nn",
     "ops",
     "product",
+    "quantize_checkpoint",
     "quantize_model",
     "save_checkpoint",
     "set_product",
