@@ -11,14 +11,11 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from .. import ops
+from ._formulas import bias_inside, check_format, input_params, quantize_rows, zero_point_alone
 from .packing import PackableWeight
 
 # Our names of the schemes, and the type that msModelSlim's description gives to each tensor of such a layer.
 QUANT_TYPES = {"w8a8_dynamic": "W8A8_DYNAMIC", "w8a8": "W8A8"}
-
-# The scale of a weight row of zeros, or of one too small for its dtype. Any value would do for the product; a small one
-# keeps the rounding of the bias in quant_bias fine, and this one is the least normal float16.
-_EMPTY_ROW_SCALE = 2.0**-14
 
 
 def check_scheme(scheme: str) -> None:
@@ -96,50 +93,65 @@ class QuantizedLinear(PackableWeight):
     @classmethod
     @torch.no_grad()
     def from_float(
-        cls, linear: nn.Linear, scheme: str = "w8a8_dynamic", input_range: tuple[float, float] | None = None
+        cls,
+        linear: nn.Linear,
+        scheme: str = "w8a8_dynamic",
+        input_range: tuple[float, float] | None = None,
+        *,
+        format: str = "msmodelslim",
+        symmetric: bool = False,
     ) -> Self:
-        """Quantizes a float layer with msModelSlim's formulas, in the dtype of its weight.
+        """Quantizes a float layer with the formulas of a format's tool, in the dtype of its weight. msModelSlim's:
 
             weight_scale = max|w| / 127 per row;  weight = clamp(rint(w / weight_scale))
             input_scale = (max - min) / 255;  input_offset = rint(-min / input_scale) - 128
             deq_scale = input_scale * weight_scale
             quant_bias = rint(bias / deq_scale - input_offset * sum_k weight)       in float32
 
+        Those of compressed-tensors divide by 127.5 in place of 127, take deq_scale in float32, and leave the bias out
+        of quant_bias (`adds_bias`).
+
         Args:
             linear: float32, bfloat16 or float16, finite.
             scheme: "w8a8_dynamic" or "w8a8".
             input_range: smallest and largest input seen in calibration; scheme "w8a8" only, which needs it. It is
                 widened to contain zero.
+            format: "msmodelslim" or "compressed-tensors": whose formulas, hence which format the layer is made for.
+            symmetric: input_offset is 0 and input_scale max(-min, max) / 127 or 127.5; scheme "w8a8" only.
 
         Raises:
-            ValueError: an unknown scheme, a missing or useless range, weights that are not finite.
+            ValueError: an unknown scheme or format, a missing or useless range, weights that are not finite.
         """
         check_scheme(scheme)
+        check_format(format)
         if (input_range is None) != (scheme == "w8a8_dynamic"):
             raise ValueError(f"input_range is {input_range}, but scheme 'w8a8' needs one and 'w8a8_dynamic' takes none")
-        weight, weight_scale = _quantize_rows(linear.weight)
-        result = cls(linear.in_features, linear.out_features, scheme, bias=linear.bias is not None)
+        if symmetric and input_range is None:
+            raise ValueError("symmetric is True, but rows are always quantized symmetrically by scheme 'w8a8_dynamic'")
+        weight, weight_scale = quantize_rows(linear.weight, scheme, format)
+        adds_bias = {"adds_bias": True} if input_range is not None and format == "compressed-tensors" else {}
+        result = cls(linear.in_features, linear.out_features, scheme, bias=linear.bias is not None, **adds_bias)
         result.weight = weight
         result.bias = None if linear.bias is None else linear.bias.detach().clone()
         if input_range is None:
             result.weight_scale = weight_scale.float()
         else:
-            result._set_static(weight_scale, *_input_params(input_range, linear.weight.dtype))
+            result._set_static(weight_scale, *input_params(input_range, linear.weight.dtype, format, symmetric))
         return result
 
     def _set_static(self, weight_scale: Tensor, input_scale: Tensor, input_offset: Tensor) -> None:
+        if self.adds_bias:  # what compressed-tensors stores is the two factors; runtimes multiply
+            input_scale, weight_scale = input_scale.float(), weight_scale.float()
         deq_scale = (input_scale * weight_scale).flatten()
         if not (deq_scale.isfinite() & (deq_scale > 0)).all():
             raise ValueError(
                 f"deq_scale = input_scale * weight_scale reaches from {deq_scale.min():g} to {deq_scale.max():g}, "
                 f"allowed: positive and finite in {deq_scale.dtype}; quantize the model in bfloat16 or float32"
             )
-        row_sums = self.weight.sum(dim=1, dtype=torch.int64).float()
-        bias = torch.zeros_like(row_sums) if self.bias is None else self.bias.float()
-        quant_bias = torch.round(bias / deq_scale.float() - input_offset.float() * row_sums)
-        if quant_bias.abs().max() >= 2**31:
-            raise ValueError("quant_bias leaves int32: the bias is too large for the scales of inputs and weights")
-        self.quant_bias = quant_bias.to(torch.int32)
+        if self.adds_bias:
+            self.quant_bias = zero_point_alone(input_offset, self.weight)
+        else:
+            self.quant_bias = bias_inside(self.bias, deq_scale, input_offset, self.weight)
         self.input_scale, self.input_offset = input_scale.float(), input_offset.float()
         self.deq_scale = deq_scale.float()
         if deq_scale.dtype == torch.float16:  # what the device wants beside a float16 output: the bits, in 64
@@ -179,24 +191,3 @@ class QuantizedLinear(PackableWeight):
             if old is not None and moved.dtype != old.dtype:
                 self._buffers[name] = old.to(moved.device)
         return self
-
-
-def _quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """int8 [n, k] and scales [n, 1] in the dtype of the weight."""
-    if weight.dtype not in (torch.float32, torch.bfloat16, torch.float16):
-        raise ValueError(f"weight is {weight.dtype}, allowed: torch.float32, torch.bfloat16, torch.float16")
-    largest = weight.abs().amax(dim=1, keepdim=True)
-    if not largest.isfinite().all():
-        raise ValueError("weight holds NaN or infinity, allowed: finite values")
-    scale = largest / 127
-    scale = torch.where(scale == 0, _EMPTY_ROW_SCALE, scale)
-    return torch.round(weight / scale).clamp(-128, 127).to(torch.int8), scale
-
-
-def _input_params(input_range: tuple[float, float], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """input_scale and input_offset, [1] each, in `dtype`."""
-    low, high = (torch.tensor([value], dtype=dtype) for value in (min(input_range[0], 0.0), max(input_range[1], 0.0)))
-    scale = (high - low) / 255
-    if not (scale.isfinite().all() and scale > 0):
-        raise ValueError(f"input_range is {input_range}, allowed: finite and not only zero (in {dtype})")
-    return scale, (torch.round(-low / scale) - 128).clamp(-128, 127)
