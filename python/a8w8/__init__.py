@@ -15,6 +15,7 @@ from . import _library
 _library.load()
 
 from . import _formats, compat, config, nn, ops, transformers  # noqa: E402 - they use the ops that the library registers
+from .calibration import Calibration  # noqa: E402
 from .checkpoint import save_checkpoint  # noqa: E402
 from .checkpoint_files import convert_checkpoint, quantize_checkpoint  # noqa: E402
 from .comparison import compare  # noqa: E402
@@ -22,12 +23,14 @@ from .config import product, set_product, show_config  # noqa: E402
 from .inspection import inspect  # noqa: E402
 from .loading import load_model  # noqa: E402
 from .quantize import quantize_model  # noqa: E402
+from .smoothing import smooth_model  # noqa: E402
 
 _formats.install()
 
 __version__: str = config.current()["version"]
 
 __all__ = [
+    "Calibration",
     "compare",
     "compat",
     "config",
@@ -42,5 +45,6 @@ __all__ = [
     "save_checkpoint",
     "set_product",
     "show_config",
+    "smooth_model",
     "transformers",
 ]

@@ -1,20 +1,31 @@
 """Feeds batches to a model for calibration and comparison."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from rich.progress import track
-from torch import nn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+from torch import Tensor, nn
 
 
 @torch.no_grad()
 def run_batches(model: nn.Module, batches: Iterable[Any], description: str, progress: bool) -> int:
     """Calls model(**batch) for mappings, model(*batch) for tuples and lists, else model(batch); returns how many."""
     count = 0
-    with _evaluating(model):
-        for batch in track(batches, description=description, disable=not progress):
+    with _evaluating(model), _bar(not progress) as bar:
+        task = bar.add_task(description, total=len(batches) if isinstance(batches, Sized) else None, rows=0)
+        for batch in batches:
             if isinstance(batch, Mapping):
                 model(**batch)
             elif isinstance(batch, tuple | list):
@@ -22,7 +33,30 @@ def run_batches(model: nn.Module, batches: Iterable[Any], description: str, prog
             else:
                 model(batch)
             count += 1
+            bar.update(task, advance=1, rows=bar.tasks[task].fields["rows"] + _rows(batch))
     return count
+
+
+class _Throughput(ProgressColumn):
+    """Rows of input (tokens of a language model) in a second."""
+
+    def render(self, task: Task) -> Text:
+        rows, seconds = task.fields["rows"], task.finished_time or task.elapsed
+        return Text(f"{rows / seconds:,.0f} rows/s" if rows and seconds else "")
+
+
+def _bar(disable: bool) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Throughput()
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), disable=disable)
+
+
+def _rows(batch: Any) -> int:
+    """How many rows the first tensor of a batch feeds to a linear layer: integers are indices, a row each."""
+    items = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, tuple | list) else (batch,)
+    for item in items:
+        if isinstance(item, Tensor) and item.dim() > 0:
+            return item.shape[:-1].numel() if item.is_floating_point() else item.numel()
+    return 0
 
 
 @contextmanager

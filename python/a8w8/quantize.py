@@ -1,16 +1,18 @@
 """From a float model to one whose linear layers are int8."""
 
-import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-import torch
+from rich import print as show
 from rich.progress import track
 from torch import Tensor, nn
 
-from ._batches import run_batches
+from ._model_copy import copy_sharing_tensors
+from .calibration import Calibration, calibrate
+from .nn._formulas import check_format
 from .nn.quantized_linear import QuantizedLinear, check_scheme
+from .smoothing import smooth_model
 
 
 def quantize_model(
@@ -19,6 +21,10 @@ def quantize_model(
     calibration: Iterable[Any] | None = None,
     skip: Sequence[str] = (),
     progress: bool = True,
+    *,
+    method: str | Calibration = "minmax",
+    smooth: float | None = None,
+    format: str = "msmodelslim",
 ) -> nn.Module:
     """Returns a model in which each nn.Linear is a QuantizedLinear; `model` itself does not change.
 
@@ -30,39 +36,64 @@ def quantize_model(
         model: float32, bfloat16 or float16.
         scheme: "w8a8_dynamic" (a scale per row of input, found at run time) or "w8a8" (one scale per layer,
             calibrated).
-        calibration: for "w8a8": inputs like those the model will see. Mappings are passed as model(**batch), tuples and
-            lists as model(*batch), anything else as model(batch).
+        calibration: for "w8a8" and for `smooth`: inputs like those the model will see. Mappings are passed as
+            model(**batch), tuples and lists as model(*batch), anything else as model(batch). An iterator is read once,
+            and with `smooth`, which needs the batches again, kept in memory.
         skip: names of layers to leave float, or patterns with * and ?, such as "lm_head" or "*.pooler.*".
-        progress: show progress bars.
+        progress: show progress bars, and which layers were smoothed.
+        method: for "w8a8": "minmax", "moving-average", "percentile", or a `Calibration`, which has their parameters.
+        smooth: 0 to 1, usually 0.5: first `smooth_model` with this alpha, which makes inputs with outlier channels
+            easier to quantize. Norms and layers it changes are then not shared with `model`.
+        format: "msmodelslim" or "compressed-tensors": whose formulas (127 or 127.5, where the bias is), that is, what
+            `save_checkpoint` is to write without a conversion.
 
     Raises:
-        ValueError: an unknown scheme, calibration missing or given in vain, a pattern of `skip` that matches no layer,
-            no layer to quantize, a layer that calibration does not reach or whose numbers are not finite.
+        ValueError: an unknown scheme, method or format, calibration missing or given in vain, a pattern of `skip` that
+            matches no layer, no layer to quantize, a layer that calibration does not reach or whose numbers are not
+            finite, nothing to smooth.
     """
     check_scheme(scheme)
-    if scheme == "w8a8" and calibration is None:
-        raise ValueError(
-            "calibration is None, but scheme 'w8a8' needs an iterable of model inputs to find input scales"
-        )
-    if scheme != "w8a8" and calibration is not None:
-        raise ValueError(f"calibration is given, but scheme {scheme!r} takes none; did you mean 'w8a8'?")
-    linears = _linears_to_quantize(model, skip)
-    ranges = {} if calibration is None else _calibrate(model, linears, calibration, progress)
+    check_format(format)
+    method = Calibration(method) if isinstance(method, str) else method
+    _check_calibration(scheme, calibration, method, smooth)
+    chosen = _linears_to_quantize(model, skip)
+    if smooth is not None:
+        calibration = list(calibration) if isinstance(calibration, Iterator) else calibration
+        model, report = smooth_model(model, calibration, smooth, layers=list(chosen), progress=progress)
+        if progress:
+            show(report)
+        chosen = {name: model.get_submodule(name) for name in chosen}
+    ranges, symmetric = {}, False
+    if scheme == "w8a8":
+        symmetric = method.is_symmetric(format)
+        ranges = calibrate(model, chosen, calibration, lambda: method.observer(symmetric), progress)
 
-    result = _copy_sharing_tensors(model)
+    result = copy_sharing_tensors(model)
     replaced: dict[nn.Linear, QuantizedLinear] = {}  # a layer used under two names stays one layer
-    for name, linear in track(linears.items(), description="Quantizing", disable=not progress):
+    for name, linear in track(chosen.items(), description="Quantizing", disable=not progress):
         if linear not in replaced:
-            replaced[linear] = _named(name, linear, scheme, ranges.get(linear))
+            try:
+                layer = QuantizedLinear.from_float(
+                    linear, scheme, ranges.get(linear), format=format, symmetric=symmetric
+                )
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+            replaced[linear] = layer.train(linear.training)
         result.set_submodule(name, replaced[linear])
     return result
 
 
-def _named(name: str, linear: nn.Linear, scheme: str, input_range: tuple[float, float] | None) -> QuantizedLinear:
-    try:
-        return QuantizedLinear.from_float(linear, scheme, input_range).train(linear.training)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+def _check_calibration(scheme: str, calibration: object, method: Calibration, smooth: float | None) -> None:
+    if calibration is None and scheme == "w8a8":
+        raise ValueError(
+            "calibration is None, but scheme 'w8a8' needs an iterable of model inputs to find input scales"
+        )
+    if calibration is None and smooth is not None:
+        raise ValueError("calibration is None, but smooth needs an iterable of model inputs to find outlier channels")
+    if calibration is not None and scheme != "w8a8" and smooth is None:
+        raise ValueError(f"calibration is given, but scheme {scheme!r} takes none; did you mean 'w8a8'?")
+    if scheme != "w8a8" and method != Calibration():
+        raise ValueError(f"method is {method}, but scheme {scheme!r} has no range to find; did you mean 'w8a8'?")
 
 
 def _linears_to_quantize(model: nn.Module, skip: Sequence[str]) -> dict[str, nn.Linear]:
@@ -88,39 +119,3 @@ def _linears_to_quantize(model: nn.Module, skip: Sequence[str]) -> dict[str, nn.
             else f"{type(model).__name__} holds no nn.Linear; for a single layer use QuantizedLinear.from_float"
         )
     return chosen
-
-
-def _calibrate(
-    model: nn.Module, linears: dict[str, nn.Linear], batches: Iterable[Any], progress: bool
-) -> dict[nn.Linear, tuple[float, float]]:
-    """The smallest and largest input of each layer over all batches."""
-    extremes: dict[nn.Linear, tuple[Tensor, Tensor]] = {}
-
-    def observe(linear: nn.Linear, inputs: tuple[Tensor, ...]) -> None:
-        if inputs[0].numel() > 0:
-            low, high = torch.aminmax(inputs[0])
-            least, largest = extremes.get(linear, (low, high))
-            extremes[linear] = (
-                torch.minimum(low, least),
-                torch.maximum(high, largest),
-            )  # a NaN stays and is refused later
-
-    handles = [linear.register_forward_pre_hook(observe) for linear in dict.fromkeys(linears.values())]
-    try:
-        count = run_batches(model, batches, "Calibrating", progress)
-    finally:
-        for handle in handles:
-            handle.remove()
-    missed = [name for name, linear in linears.items() if linear not in extremes]
-    if missed:
-        examples = ", ".join(missed[:5]) + (", ..." if len(missed) > 5 else "")
-        raise ValueError(
-            f"calibration ({count} batches) did not reach {len(missed)} of {len(linears)} layers: {examples}; "
-            "name them in `skip`, or calibrate with inputs that use them"
-        )
-    return {linear: (float(low), float(high)) for linear, (low, high) in extremes.items()}
-
-
-def _copy_sharing_tensors(model: nn.Module) -> nn.Module:
-    tensors = (*model.parameters(), *model.buffers())
-    return copy.deepcopy(model, memo={id(tensor): tensor for tensor in tensors})
