@@ -6,26 +6,30 @@ wherever it is stored. What the tools do differently:
 |                     | msmodelslim                  | compressed-tensors                           |
 |---------------------|------------------------------|----------------------------------------------|
 | symmetric scale     | max|x| / 127                 | max|x| / 127.5                               |
-| range of weights    | -127..127 dynamic, else -128 | -128..127                                    |
+| range of weights    | -128..127                    | -128..127                                    |
 | scale of a zero row | 2 ** -14 (ours)              | the dtype's epsilon                          |
 | zero point          | rint(-min / scale) - 128     | rint(-128 - min / scale)                     |
 | bias of static ones | inside quant_bias, rounded   | added as it is, quant_bias is the zero point |
+
+"msmodelslim-v0" is the tool's older Python interface: dynamic weights reach from -127 to 127.
 """
 
 import torch
 from torch import Tensor
 
 FORMATS = ("msmodelslim", "compressed-tensors")
+# And whose formulas: the older of msModelSlim's two interfaces computes dynamic layers a little differently.
+RECIPES = (*FORMATS, "msmodelslim-v0")
 
 # Any value would do for the product; a small one keeps the rounding of the bias in quant_bias fine, and this one is the
 # least normal float16.
 _EMPTY_ROW_SCALE = 2.0**-14
 
 
-def check_format(format: str) -> None:
+def check_format(format: str, allowed: tuple[str, ...] = FORMATS) -> None:
     """ValueError unless the format is one of ours."""
-    if format not in FORMATS:
-        raise ValueError(f"format is {format!r}, allowed: {', '.join(map(repr, FORMATS))}")
+    if format not in allowed:
+        raise ValueError(f"format is {format!r}, allowed: {', '.join(map(repr, allowed))}")
 
 
 def quantize_rows(weight: Tensor, scheme: str, format: str) -> tuple[Tensor, Tensor]:
@@ -36,10 +40,9 @@ def quantize_rows(weight: Tensor, scheme: str, format: str) -> tuple[Tensor, Ten
     if not largest.isfinite().all():
         raise ValueError("weight holds NaN or infinity, allowed: finite values")
     scale = largest / _symmetric_steps(format)
-    ours = format == "msmodelslim"
-    scale = torch.where(scale == 0, _EMPTY_ROW_SCALE if ours else torch.finfo(scale.dtype).eps, scale)
-    # The tool's dynamic layers do not use -128, its static ones do: half-float quotients can round to -127.5.
-    least = -127 if ours and scheme == "w8a8_dynamic" else -128
+    empty = torch.finfo(scale.dtype).eps if format == "compressed-tensors" else _EMPTY_ROW_SCALE
+    scale = torch.where(scale == 0, empty, scale)
+    least = -127 if format == "msmodelslim-v0" and scheme == "w8a8_dynamic" else -128  # -127.5 occurs in bfloat16
     return torch.round(weight / scale).clamp(least, 127).to(torch.int8), scale
 
 
@@ -53,7 +56,7 @@ def input_params(
         raise ValueError(f"input_range is {input_range}, allowed: finite and not only zero (in {dtype})")
     if symmetric:
         return scale, torch.zeros_like(scale)
-    if format == "msmodelslim":
+    if format != "compressed-tensors":
         return scale, (torch.round(-low / scale) - 128).clamp(-128, 127)
     return scale, torch.round((-128 - low / scale).clamp(-128, 127))
 
@@ -72,7 +75,7 @@ def zero_point_alone(input_offset: Tensor, weight: Tensor) -> Tensor | None:
 
 
 def _symmetric_steps(format: str) -> float:
-    return 127 if format == "msmodelslim" else 127.5
+    return 127.5 if format == "compressed-tensors" else 127
 
 
 def _row_sums(weight: Tensor) -> Tensor:
