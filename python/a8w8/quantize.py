@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from rich import print as show
+from rich import get_console
 from rich.progress import track
 from torch import Tensor, nn
 
@@ -61,7 +61,7 @@ def quantize_model(
         calibration = list(calibration) if isinstance(calibration, Iterator) else calibration
         model, report = smooth_model(model, calibration, smooth, layers=list(chosen), progress=progress)
         if progress:
-            show(report)
+            get_console().print(str(report), markup=False, highlight=False, soft_wrap=True)
         chosen = {name: model.get_submodule(name) for name in chosen}
     ranges, symmetric = {}, False
     if scheme == "w8a8":
