@@ -24,7 +24,7 @@ def run_batches(model: nn.Module, batches: Iterable[Any], description: str, prog
     """Calls model(**batch) for mappings, model(*batch) for tuples and lists, else model(batch); returns how many."""
     count = 0
     with _evaluating(model), _bar(not progress) as bar:
-        task = bar.add_task(description, total=len(batches) if isinstance(batches, Sized) else None, rows=0)
+        task = bar.add_task(description, total=len(batches) if isinstance(batches, Sized) else None, rows=0, unit="")
         for batch in batches:
             if isinstance(batch, Mapping):
                 model(**batch)
@@ -33,16 +33,17 @@ def run_batches(model: nn.Module, batches: Iterable[Any], description: str, prog
             else:
                 model(batch)
             count += 1
-            bar.update(task, advance=1, rows=bar.tasks[task].fields["rows"] + _rows(batch))
+            rows, unit = _rows(batch)
+            bar.update(task, advance=1, rows=bar.tasks[task].fields["rows"] + rows, unit=unit)
     return count
 
 
 class _Throughput(ProgressColumn):
-    """Rows of input (tokens of a language model) in a second."""
+    """Rows of input in a second."""
 
     def render(self, task: Task) -> Text:
         rows, seconds = task.fields["rows"], task.finished_time or task.elapsed
-        return Text(f"{rows / seconds:,.0f} rows/s" if rows and seconds else "")
+        return Text(f"{rows / seconds:,.0f} {task.fields['unit']}/s" if rows and seconds else "")
 
 
 def _bar(disable: bool) -> Progress:
@@ -50,13 +51,13 @@ def _bar(disable: bool) -> Progress:
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), disable=disable)
 
 
-def _rows(batch: Any) -> int:
-    """How many rows the first tensor of a batch feeds to a linear layer: integers are indices, a row each."""
+def _rows(batch: Any) -> tuple[int, str]:
+    """How many rows the first tensor of a batch feeds to a linear layer, and what to call them."""
     items = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, tuple | list) else (batch,)
     for item in items:
         if isinstance(item, Tensor) and item.dim() > 0:
-            return item.shape[:-1].numel() if item.is_floating_point() else item.numel()
-    return 0
+            return (item.shape[:-1].numel(), "rows") if item.is_floating_point() else (item.numel(), "tokens")
+    return 0, ""
 
 
 @contextmanager

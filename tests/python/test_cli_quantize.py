@@ -49,7 +49,7 @@ def test_static_checkpoint_from_texts(capsys, float_dir, texts, tmp_path):
     assert "quantized      14 linear layers to w8a8, format msmodelslim" in shown
     assert "calibrated     on 3 texts, " in shown and "minmax, asymmetric" in shown
     assert "stays float    lm_head (output head)" in shown
-    assert "Calibrating" in progress and "rows/s" in progress
+    assert "Calibrating" in progress and "tokens/s" in progress
     assert {"tokenizer.json", "generation_config.json", "chat_template.jinja", "config.json"} <= {
         file.name for file in out.iterdir()
     }
