@@ -1,6 +1,7 @@
 """`a8w8 quantize` where the model has to run: static calibration, smoothing. The program's verb does all else."""
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -11,6 +12,7 @@ from .calibration_inputs import Problem, Usage, check_calibration_file, read_bat
 from .float_model import check_output, choose_layers, load_float_model
 
 if TYPE_CHECKING:
+    from a8w8 import Calibration
     from a8w8.smoothing import Smoothing
 
 METHODS = ("minmax", "moving-average", "percentile")
@@ -109,19 +111,18 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _quantize(options: argparse.Namespace) -> int:
-    import a8w8
-    import rich
+    with contextlib.redirect_stdout(sys.stderr):  # progress bars and what libraries say; stdout is for the result
+        result, smoothing = _work(options)
+    print(json.dumps(result, indent=2) if options.json else _text(result, smoothing))
+    return 0
 
-    rich.reconfigure(stderr=True)  # progress bars; stdout is for the result
+
+def _work(options: argparse.Namespace) -> "tuple[dict[str, Any], Smoothing | None]":
+    """What is done, in words for programs."""
+    import a8w8
+
     start = time.monotonic()
-    try:
-        method = a8w8.Calibration(
-            options.method or "minmax",
-            **{name: value for name in ("percentile", "averaging", "symmetric")
-               if (value := getattr(options, name)) is not None},
-        )  # fmt: skip
-    except ValueError as error:
-        raise Usage(error) from error
+    method = _method(options)
     model = load_float_model(options.float_dir)
     chosen, kept = choose_layers(model, options.skip)
     inputs = read_batches(options, model.config)
@@ -155,8 +156,17 @@ def _quantize(options: argparse.Namespace) -> int:
         "smoothing": None if smoothing is None else vars(smoothing),
         "seconds": time.monotonic() - start,
     }
-    print(json.dumps(result, indent=2) if options.json else _text(result, smoothing))
-    return 0
+    return result, smoothing
+
+
+def _method(options: argparse.Namespace) -> "Calibration":
+    import a8w8
+
+    given = {name: getattr(options, name) for name in ("method", "percentile", "averaging", "symmetric")}
+    try:
+        return a8w8.Calibration(**{name: value for name, value in given.items() if value is not None})
+    except ValueError as error:
+        raise Usage(error) from error
 
 
 def _text(result: dict[str, Any], smoothing: "Smoothing | None") -> str:
