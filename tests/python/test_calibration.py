@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 FLOAT, STATIC, DYNAMIC = "float-bf16", "msmodelslim-v1-static-bf16", "msmodelslim-v0-dyn-bf16"
+COMPRESSED = "compressed-tensors-dyn-bf16"
 
 
 def quantized(*batches: torch.Tensor, **options) -> QuantizedLinear:
@@ -138,7 +139,7 @@ def test_options_that_go_together_are_asked_for():
 @pytest.fixture(scope="module")
 def samples(data):
     read = {}
-    for folder in (FLOAT, STATIC, DYNAMIC):
+    for folder in (FLOAT, STATIC, DYNAMIC, COMPRESSED):
         (file,) = (data / folder).glob("*.safetensors")
         read[folder] = load_file(file)
     return read
@@ -177,10 +178,8 @@ def test_static_numbers_are_those_of_the_tool(samples):
 def test_dynamic_numbers_are_those_of_the_tool(samples, format):
     for name, linear in sample_layers(samples):
         layer = QuantizedLinear.from_float(linear, "w8a8_dynamic", format=format)
-        weight, scale = (samples[DYNAMIC][f"{name}.{role}"] for role in ("weight", "weight_scale"))
-        if format == "compressed-tensors":
-            scale = linear.weight.detach().abs().amax(1, keepdim=True) / 127.5
-            weight = torch.round((linear.weight.detach() / scale).clamp(-128, 127)).to(torch.int8)
+        sample = samples[COMPRESSED if format == "compressed-tensors" else DYNAMIC]
+        weight, scale = sample[f"{name}.weight"], sample[f"{name}.weight_scale"]
         assert torch.equal(layer.weight_scale, scale.float()), name
         if format == "msmodelslim":  # the same but for the range
             weight = torch.where(layer.weight == -128, -128, weight)

@@ -183,3 +183,41 @@ def test_a_model_without_config_gets_one_for_its_scheme(tmp_path):
     model = a8w8.quantize_model(nn.Sequential(nn.Linear(8, 8)), "w8a8_dynamic", progress=False)
     a8w8.save_checkpoint(model, tmp_path / "out", format="compressed-tensors")
     assert list(json.loads(Path(tmp_path / "out" / "config.json").read_text())) == ["quantization_config"]
+
+
+def stored_in(folder: Path) -> dict[str, torch.Tensor]:
+    (file,) = folder.glob("*.safetensors")
+    return load_file(file)
+
+
+def test_the_tools_checkpoint_comes_out_of_the_float_model(data, tmp_path):
+    """Every tensor to the bit, and the very config.json."""
+    from transformers import AutoModelForCausalLM
+
+    sample = data / "compressed-tensors-dyn-bf16"
+    model = AutoModelForCausalLM.from_pretrained(data / "float-bf16", dtype="auto")
+    for format, theirs in (("compressed-tensors", sample), ("msmodelslim-v0", data / "msmodelslim-v0-dyn-bf16")):
+        ours = a8w8.quantize_model(model, "w8a8_dynamic", skip=["lm_head"], format=format, progress=False)
+        a8w8.save_checkpoint(ours, tmp_path / format, format=format.removesuffix("-v0"))
+        expected, found = stored_in(theirs), stored_in(tmp_path / format)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name].float(), tensor.float()) for name, tensor in expected.items())
+        if theirs is sample:
+            assert all(found[name].dtype == tensor.dtype for name, tensor in expected.items())
+            configs = [json.loads((folder / "config.json").read_text()) for folder in (tmp_path / format, theirs)]
+            assert configs[0] == configs[1]
+
+
+@torch.no_grad()
+def test_the_tools_static_checkpoint_is_saved_as_it_is_and_in_the_other_format(data, tmp_path):
+    sample = data / "msmodelslim-v1-static-bf16"
+    model = a8w8.load_model(sample, dtype=torch.float32)
+    a8w8.save_checkpoint(a8w8.load_model(sample), tmp_path / "ours")
+    expected, found = stored_in(sample), stored_in(tmp_path / "ours")
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert found[name].dtype == tensor.dtype and torch.equal(found[name], tensor), name
+
+    a8w8.save_checkpoint(a8w8.load_model(sample), tmp_path / "theirs", format="compressed-tensors")
+    other, ids = a8w8.load_model(tmp_path / "theirs", dtype=torch.float32), torch.arange(24)[None]
+    torch.testing.assert_close(other(ids).logits, model(ids).logits, rtol=0, atol=1e-5)
