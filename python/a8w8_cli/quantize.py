@@ -186,7 +186,7 @@ def _text(result: dict[str, Any], smoothing: "Smoothing | None") -> str:
     for layer in result["kept"]:
         by_reason.setdefault(layer["reason"], []).append(layer["name"])
     lines += [f"stays float    {_few(names)} ({reason})" for reason, names in by_reason.items()]
-    return "\n".join([*lines, f"written to     {result['folder']} in {result['seconds']:.1f} s"])
+    return "\n".join([*lines, f"written to     {result['folder']}"])
 
 
 def _few(names: list[str]) -> str:
