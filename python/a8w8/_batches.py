@@ -1,7 +1,8 @@
 """Feeds batches to a model for calibration and comparison."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import length_hint
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ def run_batches(model: nn.Module, batches: Iterable[Any], description: str, prog
     """Calls model(**batch) for mappings, model(*batch) for tuples and lists, else model(batch); returns how many."""
     count = 0
     with _evaluating(model), _bar(not progress) as bar:
-        task = bar.add_task(description, total=len(batches) if isinstance(batches, Sized) else None, rows=0, unit="")
+        task = bar.add_task(description, total=length_hint(batches) or None, rows=0, unit="")
         for batch in batches:
             if isinstance(batch, Mapping):
                 model(**batch)

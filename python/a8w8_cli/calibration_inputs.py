@@ -81,16 +81,17 @@ def _tokenized(folder: Path, file: Path, texts: Iterable[str], longest: int) -> 
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # it raises whatever the missing file leads to
         raise Problem(
-            f"{folder} holds no tokenizer that could read {file} ({type(error).__name__}: {_first_line(error)}); "
+            f"{folder} holds no tokenizer that could read {file} ({type(error).__name__}: {first_line(error)}); "
             f"put the tokenizer's files there, or give --calibration token ids: input_ids in {', '.join(ID_FILES)}"
         ) from error
     return [tokenizer(text, truncation=True, max_length=longest)["input_ids"] for text in texts]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of its message; some explain themselves at length."""
     return next(iter(str(error).splitlines()), "")
 
 
@@ -101,7 +102,7 @@ def _stored_ids(file: Path) -> Iterator["torch.Tensor"]:
     try:
         stored = _load(file)
     except Exception as error:  # three formats, each with errors of its own
-        raise Problem(f"--calibration {file} cannot be read: {_first_line(error)}") from error
+        raise Problem(f"--calibration {file} cannot be read: {first_line(error)}") from error
     ids = stored.get("input_ids") if isinstance(stored, dict) else stored
     if not isinstance(ids, torch.Tensor) or ids.dim() not in (1, 2) or ids.is_floating_point():
         what = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else "absent"

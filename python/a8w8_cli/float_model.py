@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .calibration_inputs import Problem, Usage
+from .calibration_inputs import Problem, Usage, first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +24,7 @@ def load_float_model(folder: Path) -> "nn.Module":
         raise Problem(f"{folder} is quantized already: it holds a quant_model_description")
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = _loaded(folder, transformers.AutoConfig.from_pretrained)
     if getattr(config, "quantization_config", None) is not None:
         raise Problem(f'{folder} is quantized already: its config.json has a "quantization_config"')
     names = config.architectures or []
@@ -32,13 +33,21 @@ def load_float_model(folder: Path) -> "nn.Module":
         raise Problem(
             f'{config_file}: "architectures" is {names}, allowed: one class of transformers {transformers.__version__}'
         )
-    model, info = model_class.from_pretrained(folder, dtype="auto", local_files_only=True, output_loading_info=True)
+    model, info = _loaded(folder, model_class.from_pretrained, dtype="auto", output_loading_info=True)
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise Problem(
             f"{folder}: {names[0]} needs {len(missing)} tensors that the files lack: {', '.join(missing[:5])}"
         )
     return model.eval()
+
+
+def _loaded(folder: Path, load: Callable[..., Any], **options: Any) -> Any:
+    """What transformers makes of the folder; it raises whatever a damaged file leads to."""
+    try:
+        return load(folder, local_files_only=True, trust_remote_code=False, **options)
+    except Exception as error:
+        raise Problem(f"{folder} cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
 
 
 def choose_layers(model: "nn.Module", skip: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -127,17 +127,20 @@ def _work(options: argparse.Namespace) -> "tuple[dict[str, Any], Smoothing | Non
     chosen, kept = choose_layers(model, options.skip)
     inputs = read_batches(options, model.config)
     smoothing = None
-    if options.smooth is not None:
-        model, smoothing = a8w8.smooth_model(model, inputs.batches, options.smooth, layers=chosen)
     is_static = options.scheme == "w8a8"
-    quantized = a8w8.quantize_model(
-        model,
-        options.scheme,
-        inputs.batches if is_static else None,
-        list(kept),
-        method=method,
-        format="msmodelslim-v0" if options.recipe == "v0" else options.format,
-    )
+    try:
+        if options.smooth is not None:
+            model, smoothing = a8w8.smooth_model(model, inputs.batches, options.smooth, layers=chosen)
+        quantized = a8w8.quantize_model(
+            model,
+            options.scheme,
+            inputs.batches if is_static else None,
+            list(kept),
+            method=method,
+            format="msmodelslim-v0" if options.recipe == "v0" else options.format,
+        )
+    except TypeError as error:  # of model(**batch)
+        raise Problem(f"{type(model).__name__} does not run on token ids alone: {error}") from error
     a8w8.save_checkpoint(quantized, options.output, options.format, options.part_size, source=options.float_dir)
     result = {
         "folder": str(options.output),

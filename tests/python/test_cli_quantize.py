@@ -222,12 +222,23 @@ def test_models_that_are_incomplete_or_unknown_are_refused(capsys, float_dir, te
         ),
         ({"quantization_config": {"quant_method": "compressed-tensors"}}, "is quantized already"),
         ({"num_hidden_layers": 3, "layer_types": ["full_attention"] * 3}, "needs 12 tensors that the files lack"),
+        ({"hidden_size": 64}, "float cannot be loaded: RuntimeError: "),
+        ({"model_type": "no-such"}, "float cannot be loaded: ValueError: "),
+        ({"auto_map": {"AutoConfig": "evil.Config"}, "model_type": "no-such"}, "float cannot be loaded: ValueError: "),
     ):
         write(folder / "config.json", json.dumps(config | change))
         status, _, problems = quantize(
             capsys, folder, "-o", tmp_path / "out", "--scheme", "w8a8", "--calibration", texts
         )
         assert status == 1 and message in problems
+    write(folder / "config.json", json.dumps(config))
+    for content in (b"junk", (float_dir / "model.safetensors").read_bytes()[:-1000]):
+        write(folder / "model.safetensors", content)
+        status, _, problems = quantize(
+            capsys, folder, "-o", tmp_path / "out", "--scheme", "w8a8", "--calibration", texts
+        )
+        assert status == 1 and "float cannot be loaded: SafetensorError: " in problems
+    assert not (tmp_path / "out").exists()
 
 
 def test_bert_cannot_be_smoothed_and_says_why(capsys, bert, tmp_path):

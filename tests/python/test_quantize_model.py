@@ -73,7 +73,9 @@ def test_progress_bars_are_shown_on_request(capsys):
     assert capsys.readouterr().out == ""
     a8w8.quantize_model(small(), "w8a8", [torch.rand(2, 8)])
     shown = capsys.readouterr().out
-    assert "Calibrating" in shown and "Quantizing" in shown
+    assert "Calibrating" in shown and "1/1" in shown and "Quantizing" in shown
+    a8w8.quantize_model(small(), "w8a8", (torch.rand(2, 8) for _ in range(3)))
+    assert "3/?" in capsys.readouterr().out
 
 
 NAN = torch.full((2, 8), float("nan"))
