@@ -1,0 +1,74 @@
+"""What the verbs that run models share: models, tokenizers, texts to ids. It needs torch: import it inside `main`."""
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def be_quiet() -> None:
+    """Keeps transformers from filling the terminal with hints and progress bars of its own."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", module="transformers")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json; an error that says what is expected of a folder where there is none."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} does not exist; a model is a folder with config.json and the weights")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def load_float_model(folder: Path, dtype: torch.dtype | str = "auto") -> nn.Module:
+    """The transformers model of a float folder."""
+    config = read_config(folder)
+    if "quantization_config" in config or any(folder.glob("quant_model_description*.json")):
+        raise ValueError(f"{folder} holds a quantized model; the first folder must be the float original")
+    names = config.get("architectures") or ["AutoModel"]
+    model_class = getattr(transformers, names[0], None)
+    if model_class is None:
+        raise ValueError(
+            f'{folder / "config.json"}: "architectures" names {names[0]}, which transformers '
+            f"{transformers.__version__} does not have"
+        )
+    return model_class.from_pretrained(folder, dtype=dtype, local_files_only=True).eval()
+
+
+def load_tokenizer(*folders: Path) -> Any | None:
+    """That of the first folder with the files of one, or None."""
+    for folder in folders:
+        if any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json")):
+            return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return None
+
+
+def make_batches(
+    tokenizer: Any, texts: Sequence[str], size: int, max_length: int, may_pad: bool = True
+) -> list[dict[str, Tensor]]:
+    """Inputs of some texts each; one at a time where nothing can be padded."""
+    if tokenizer.pad_token is None:
+        may_pad = False
+    batches = []
+    for start in range(0, len(texts), size if may_pad else 1):
+        part = list(texts[start : start + (size if may_pad else 1)])
+        inputs = tokenizer(part, padding=may_pad, truncation=True, max_length=max_length, return_tensors="pt")
+        if inputs["input_ids"].shape[1] == 0:
+            raise ValueError(f"text {part[0]!r} has no tokens")
+        batches.append({name: inputs[name] for name in ("input_ids", "attention_mask") if name in inputs})
+    return batches
+
+
+def complain(error: Exception) -> int:
+    """Prints an error in the form of the program's; returns the exit status."""
+    print(f"a8w8: {error}", file=sys.stderr)
+    return 1
