@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kNamesShown = 4;
 
 struct Options {
-  std::string from, to, scheme, format = "msmodelslim", recipe = "v1";
+  std::string from, to, scheme, format = "msmodelslim";
   QuantizeCheckpointOptions make;
   bool json = false;
 };
@@ -64,7 +64,6 @@ int quantize(const Options& options) {
   }
   QuantizeCheckpointOptions make = options.make;
   make.format = parse_format(options.format);
-  make.recipe = options.recipe == "v0" ? MsModelSlimRecipe::kV0 : MsModelSlimRecipe::kV1;
   QuantizeCheckpointReport report;
   double seconds = 0;
   {
@@ -94,9 +93,6 @@ void add_quantize(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"w8a8_dynamic", "w8a8"}));
   verb->add_option("--format", options->format, "what the folder is to be")
       ->check(CLI::IsMember({"msmodelslim", "compressed-tensors"}))
-      ->capture_default_str();
-  verb->add_option("--recipe", options->recipe, "msmodelslim only: whose numbers, the command line's or the old API's")
-      ->check(CLI::IsMember({"v1", "v0"}))
       ->capture_default_str();
   verb->add_option("--skip", options->make.skip, "layers to leave float: names, or patterns with * ? [...]");
   verb->add_option("--part-size", options->make.max_part_bytes, "largest file, e.g. 4GB")

@@ -74,15 +74,11 @@ class Running {
   std::shared_ptr<Job> job_;
 };
 
-std::string quantize(std::string float_folder, std::string folder, std::string format, std::string recipe,
-                     std::vector<std::string> skip, int64_t max_part_bytes, int64_t num_threads, bool durable,
-                     int64_t job) {
+std::string quantize(std::string float_folder, std::string folder, std::string format, std::vector<std::string> skip,
+                     int64_t max_part_bytes, int64_t num_threads, bool durable, int64_t job) {
   const Running running(job);
   QuantizeCheckpointOptions options;
   options.format = parse_format(format);
-  if (recipe != "v1" && recipe != "v0")
-    throw Error(ErrorCode::kInvalidArgument, "recipe is \"" + recipe + "\"; allowed: v1, v0");
-  options.recipe = recipe == "v0" ? MsModelSlimRecipe::kV0 : MsModelSlimRecipe::kV1;
   options.skip = std::move(skip);
   options.max_part_bytes = max_part_bytes;
   options.num_threads = static_cast<int>(num_threads);
@@ -132,7 +128,7 @@ void cancel_job(int64_t number) {
 
 TORCH_LIBRARY_FRAGMENT(a8w8, m) {
   m.def(
-      "quantize_checkpoint(str float_folder, str folder, str format=\"msmodelslim\", str recipe=\"v1\", str[] skip=[], "
+      "quantize_checkpoint(str float_folder, str folder, str format=\"msmodelslim\", str[] skip=[], "
       "int max_part_bytes=4294967296, int num_threads=0, bool durable=False, int job=0) -> str",
       quantize);
   m.def(

@@ -60,7 +60,7 @@ struct CheckpointTensor {
 
 enum class CheckpointFormat { kMsModelSlim, kCompressedTensors, kFloat };
 
-const char* format_name(CheckpointFormat format);  // "msmodelslim", "compressed-tensors", "float"
+const char* format_name(CheckpointFormat format);        // "msmodelslim", "compressed-tensors", "float"
 CheckpointFormat parse_format(const std::string& name);  // kInvalidArgument for anything but the first two
 
 // What a layer computes, whatever its file calls it: linear_static or linear_dynamic of linear_ops.h.
@@ -133,8 +133,8 @@ class Checkpoint {
 struct CheckpointWriteOptions {
   CheckpointFormat format = CheckpointFormat::kMsModelSlim;
   int64_t max_part_bytes = int64_t{4} << 30;
-  // Wait until everything is on the disk. Otherwise that happens some time later, as with copied files, unless a folder is
-  // replaced: the old one is only removed once the new one is safe.
+  // Wait until everything is on the disk. Otherwise that happens some time later, as with copied files, unless a folder
+  // is replaced: the old one is only removed once the new one is safe.
   bool durable = true;
   // Small text files to put beside the weights: name (no folders) and contents, e.g. {"config.json", "{...}"}.
   std::vector<std::pair<std::string, std::string>> extra_files;

@@ -29,15 +29,8 @@ struct CheckpointProgress {
 // behind, and comes out of the call.
 using ProgressCallback = std::function<void(const CheckpointProgress&)>;
 
-// Whose numbers a dynamic msModelSlim checkpoint has. Both divide by max|w| / 127, rounded to the weight's dtype.
-enum class MsModelSlimRecipe {
-  kV1,  // the tool's command line: weights reach from -128 to 127; scales, offsets and biases are float32
-  kV0,  // its older Python interface: -127 to 127; scales, offsets and biases in the model's dtype
-};
-
 struct QuantizeCheckpointOptions {
   CheckpointFormat format = CheckpointFormat::kMsModelSlim;
-  MsModelSlimRecipe recipe = MsModelSlimRecipe::kV1;
   // Names of layers to leave float, or patterns with * ? [...] as fnmatch has them: "lm_head", "*.mlp.down_proj".
   std::vector<std::string> skip = {};
   int64_t max_part_bytes = int64_t{4} << 30;

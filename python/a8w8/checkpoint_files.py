@@ -57,7 +57,6 @@ def quantize_checkpoint(
     *,
     format: str = "msmodelslim",
     skip: Sequence[str] = (),
-    recipe: str = "v1",
     max_part_bytes: int = 4 << 30,
     num_threads: int = 0,
     durable: bool = False,
@@ -74,7 +73,6 @@ def quantize_checkpoint(
         path: a folder that does not exist, is empty, or holds an older checkpoint, which is replaced.
         format: "msmodelslim" or "compressed-tensors".
         skip: layers to leave float: names, or patterns with * and ?.
-        recipe: for "msmodelslim": "v1" as the tool's command line computes, or "v0" as its older Python interface does.
         max_part_bytes: the size beyond which weights are split over several files.
         num_threads: 0 for A8W8_NUM_THREADS, or all cores.
         durable: wait until everything is on the disk; otherwise that happens some time later, as with copied files. A
@@ -86,7 +84,7 @@ def quantize_checkpoint(
             layer, a model whose layers lie transposed (GPT-2) or that is quantized already; by file, tensor and row.
         KeyboardInterrupt: after Ctrl-C; nothing is left behind.
     """
-    arguments = (str(float_dir), str(path), format, recipe, list(skip), max_part_bytes, num_threads, durable)
+    arguments = (str(float_dir), str(path), format, list(skip), max_part_bytes, num_threads, durable)
     return QuantizeReport(**_run("Quantizing", torch.ops.a8w8.quantize_checkpoint, arguments, progress))
 
 

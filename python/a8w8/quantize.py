@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ._model_copy import copy_sharing_tensors
 from .calibration import Calibration, calibrate
-from .nn._formulas import RECIPES, check_format
+from .nn._formulas import check_format
 from .nn.quantized_linear import QuantizedLinear, check_scheme
 from .smoothing import smooth_model
 
@@ -45,7 +45,7 @@ def quantize_model(
         smooth: 0 to 1, usually 0.5: first `smooth_model` with this alpha, which makes inputs with outlier channels
             easier to quantize. Norms and layers it changes are then not shared with `model`.
         format: "msmodelslim" or "compressed-tensors": whose formulas (127 or 127.5, where the bias is), that is, what
-            `save_checkpoint` is to write without a conversion; or "msmodelslim-v0", see `QuantizedLinear.from_float`.
+            `save_checkpoint` is to write without a conversion.
 
     Raises:
         ValueError: an unknown scheme, method or format, calibration missing or given in vain, a pattern of `skip` that
@@ -53,7 +53,7 @@ def quantize_model(
             finite, nothing to smooth.
     """
     check_scheme(scheme)
-    check_format(format, RECIPES)
+    check_format(format)
     method = Calibration(method) if isinstance(method, str) else method
     _check_calibration(scheme, calibration, method, smooth)
     chosen = _linears_to_quantize(model, skip)

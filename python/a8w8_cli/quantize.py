@@ -49,7 +49,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     add("-o", "--output", type=Path, required=True, help="the folder to write; it appears whole or not at all")
     add("--scheme", choices=("w8a8", "w8a8_dynamic"), required=True, help="static or per row of input")
     add("--format", choices=("msmodelslim", "compressed-tensors"), default="msmodelslim", help="of the folder")
-    add("--recipe", choices=("v1", "v0"), default="v1", help="msmodelslim only: whose numbers dynamic layers have")
     add(
         "--calibration",
         type=Path,
@@ -100,8 +99,6 @@ def _check(options: argparse.Namespace) -> None:
             raise Usage(f"--{name} is for --method {method}, but the method is {options.method or 'minmax'}")
     if options.smooth is not None and not 0 <= options.smooth <= 1:
         raise Usage(f"--smooth is {options.smooth:g}, allowed: 0 to 1")
-    if options.recipe == "v0" and options.format != "msmodelslim":
-        raise Usage("--recipe v0 is for --format msmodelslim")
     for name in ("batch_size", "max_length", "samples", "part_size"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -137,7 +134,7 @@ def _work(options: argparse.Namespace) -> "tuple[dict[str, Any], Smoothing | Non
             inputs.batches if is_static else None,
             list(kept),
             method=method,
-            format="msmodelslim-v0" if options.recipe == "v0" else options.format,
+            format=options.format,
         )
     except TypeError as error:  # of model(**batch)
         raise Problem(f"{type(model).__name__} does not run on token ids alone: {error}") from error

@@ -24,13 +24,11 @@ namespace {
 using make::RowRecipe;
 using Tensors = std::vector<CheckpointTensor>;
 
-bool is_v1(const QuantizeCheckpointOptions& options) {
-  return options.format == CheckpointFormat::kMsModelSlim && options.recipe == MsModelSlimRecipe::kV1;
-}
+// msModelSlim's files have scales, offsets and biases in float32.
+bool widens(const QuantizeCheckpointOptions& options) { return options.format == CheckpointFormat::kMsModelSlim; }
 
 const RowRecipe& recipe_of(const QuantizeCheckpointOptions& options) {
-  if (options.format == CheckpointFormat::kCompressedTensors) return make::kCompressedTensors;
-  return options.recipe == MsModelSlimRecipe::kV1 ? make::kMsModelSlimV1 : make::kMsModelSlimV0;
+  return options.format == CheckpointFormat::kCompressedTensors ? make::kCompressedTensors : make::kMsModelSlim;
 }
 
 // An input tensor and where its parts go in the plan.
@@ -53,7 +51,7 @@ Plan make_plan(const Tensors& tensors, const make::Choice& choice, const Quantiz
     const ConstTensorView& view = tensor.view;
     const std::string layer = tensor.name.substr(0, std::min(tensor.name.rfind('.'), tensor.name.size()));
     const bool is_part = quantized.contains(layer);
-    const DType small = is_v1(options) ? DType::kF32 : view.dtype;  // of scales, offsets and biases
+    const DType small = widens(options) ? DType::kF32 : view.dtype;  // of scales, offsets and biases
     Job job{&tensor, Job::kCopy, plan.tensors.size()};
     if (is_part && tensor.name.ends_with(".weight")) {
       job.what = Job::kQuantize;

@@ -25,8 +25,7 @@ struct RowRecipe {
 
 // The scale of a row without weights can be anything; msModelSlim's files and those of this library have 2^-14, the
 // least normal float16, llm-compressor's the dtype's distance from 1 to the next number.
-inline constexpr RowRecipe kMsModelSlimV1 = {127.0f, -128, {0x1p-14f, 0x1p-14f, 0x1p-14f}};
-inline constexpr RowRecipe kMsModelSlimV0 = {127.0f, -127, {0x1p-14f, 0x1p-14f, 0x1p-14f}};
+inline constexpr RowRecipe kMsModelSlim = {127.0f, -127, {0x1p-14f, 0x1p-14f, 0x1p-14f}};  // of dynamic layers
 inline constexpr RowRecipe kCompressedTensors = {127.5f, -128, {0x1p-23f, 0x1p-7f, 0x1p-10f}};
 
 // max|w|; infinity or a NaN if one of the k numbers is that.

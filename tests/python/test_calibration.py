@@ -169,20 +169,16 @@ def test_static_numbers_are_those_of_the_tool(samples):
         # The scales of the inputs come from texts that are not at hand.
         layer._set_static(weight_scale.detach(), stored["input_scale"].bfloat16(), stored["input_offset"].bfloat16())
         assert torch.equal(layer.deq_scale, stored["deq_scale"]), name
-        # The tool rounds bias / deq_scale to bfloat16 before it adds the zero point's part.
-        steps = 0 if linear.bias is None else linear.bias.detach().float().abs() / stored["deq_scale"]
-        assert ((layer.quant_bias - stored["quant_bias"]).abs() <= 1 + steps * 2.0**-8).all(), name
+        assert torch.equal(layer.quant_bias, stored["quant_bias"]), name
 
 
-@pytest.mark.parametrize("format", ["msmodelslim", "msmodelslim-v0", "compressed-tensors"])
+@pytest.mark.parametrize("format", ["msmodelslim", "compressed-tensors"])
 def test_dynamic_numbers_are_those_of_the_tool(samples, format):
     for name, linear in sample_layers(samples):
         layer = QuantizedLinear.from_float(linear, "w8a8_dynamic", format=format)
         sample = samples[COMPRESSED if format == "compressed-tensors" else DYNAMIC]
         weight, scale = sample[f"{name}.weight"], sample[f"{name}.weight_scale"]
         assert torch.equal(layer.weight_scale, scale.float()), name
-        if format == "msmodelslim":  # the same but for the range
-            weight = torch.where(layer.weight == -128, -128, weight)
         assert torch.equal(layer.weight, weight), name
 
 

@@ -196,9 +196,9 @@ def test_the_tools_checkpoint_comes_out_of_the_float_model(data, tmp_path):
 
     sample = data / "compressed-tensors-dyn-bf16"
     model = AutoModelForCausalLM.from_pretrained(data / "float-bf16", dtype="auto")
-    for format, theirs in (("compressed-tensors", sample), ("msmodelslim-v0", data / "msmodelslim-v0-dyn-bf16")):
+    for format, theirs in (("compressed-tensors", sample), ("msmodelslim", data / "msmodelslim-v0-dyn-bf16")):
         ours = a8w8.quantize_model(model, "w8a8_dynamic", skip=["lm_head"], format=format, progress=False)
-        a8w8.save_checkpoint(ours, tmp_path / format, format=format.removesuffix("-v0"))
+        a8w8.save_checkpoint(ours, tmp_path / format, format=format)
         expected, found = stored_in(theirs), stored_in(tmp_path / format)
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[name].float(), tensor.float()) for name, tensor in expected.items())

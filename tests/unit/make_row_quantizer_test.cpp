@@ -55,7 +55,7 @@ void expect_formula(const std::vector<float>& values, DType dtype, const RowReci
 }
 
 constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
-constexpr const RowRecipe* kRecipes[] = {&kMsModelSlimV1, &kMsModelSlimV0, &kCompressedTensors};
+constexpr const RowRecipe* kRecipes[] = {&kMsModelSlim, &kCompressedTensors};
 
 TEST(RowQuantizer, FollowsTheFormulaForAnyLengthAndMagnitude) {
   std::mt19937 random(7);
@@ -95,14 +95,13 @@ TEST(RowQuantizer, TheToolsDifferInTheLeastWeight) {
     if (rounded(x / rounded(x / 127, DType::kBF16), DType::kBF16) == 127.5f) largest = x;
   }
   ASSERT_GT(largest, 0);
-  EXPECT_EQ(quantized({-largest, largest}, DType::kBF16, kMsModelSlimV1).q, (std::vector<int8_t>{-128, 127}));
-  EXPECT_EQ(quantized({-largest, largest}, DType::kBF16, kMsModelSlimV0).q, (std::vector<int8_t>{-127, 127}));
+  EXPECT_EQ(quantized({-largest, largest}, DType::kBF16, kMsModelSlim).q, (std::vector<int8_t>{-127, 127}));
 }
 
 TEST(RowQuantizer, RowsOfZerosHaveAScale) {
   for (const DType dtype : kDTypes) {
-    EXPECT_EQ(quantized({0, -0.0f, 0}, dtype, kMsModelSlimV1).scale, 0x1p-14f);
-    EXPECT_EQ(quantized({0, -0.0f, 0}, dtype, kMsModelSlimV1).q, (std::vector<int8_t>{0, 0, 0}));
+    EXPECT_EQ(quantized({0, -0.0f, 0}, dtype, kMsModelSlim).scale, 0x1p-14f);
+    EXPECT_EQ(quantized({0, -0.0f, 0}, dtype, kMsModelSlim).q, (std::vector<int8_t>{0, 0, 0}));
   }
   EXPECT_EQ(quantized({0}, DType::kBF16, kCompressedTensors).scale, 0x1p-7f);
   EXPECT_EQ(quantized({0}, DType::kF16, kCompressedTensors).scale, 0x1p-10f);

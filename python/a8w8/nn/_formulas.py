@@ -6,30 +6,26 @@ wherever it is stored. What the tools do differently:
 |                     | msmodelslim                  | compressed-tensors                           |
 |---------------------|------------------------------|----------------------------------------------|
 | symmetric scale     | max|x| / 127                 | max|x| / 127.5                               |
-| range of weights    | -128..127                    | -128..127                                    |
+| range of weights    | -128..127; -127..127 dynamic | -128..127                                    |
 | scale of a zero row | 2 ** -14 (ours)              | the dtype's epsilon                          |
 | zero point          | rint(-min / scale) - 128     | rint(-128 - min / scale)                     |
 | bias of static ones | inside quant_bias, rounded   | added as it is, quant_bias is the zero point |
-
-"msmodelslim-v0" is the tool's older Python interface: dynamic weights reach from -127 to 127.
 """
 
 import torch
 from torch import Tensor
 
 FORMATS = ("msmodelslim", "compressed-tensors")
-# And whose formulas: the older of msModelSlim's two interfaces computes dynamic layers a little differently.
-RECIPES = (*FORMATS, "msmodelslim-v0")
 
 # Any value would do for the product; a small one keeps the rounding of the bias in quant_bias fine, and this one is the
 # least normal float16.
 _EMPTY_ROW_SCALE = 2.0**-14
 
 
-def check_format(format: str, allowed: tuple[str, ...] = FORMATS) -> None:
+def check_format(format: str) -> None:
     """ValueError unless the format is one of ours."""
-    if format not in allowed:
-        raise ValueError(f"format is {format!r}, allowed: {', '.join(map(repr, allowed))}")
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}, allowed: {', '.join(map(repr, FORMATS))}")
 
 
 def quantize_rows(weight: Tensor, scheme: str, format: str) -> tuple[Tensor, Tensor]:
@@ -42,7 +38,7 @@ def quantize_rows(weight: Tensor, scheme: str, format: str) -> tuple[Tensor, Ten
     scale = largest / _symmetric_steps(format)
     empty = torch.finfo(scale.dtype).eps if format == "compressed-tensors" else _EMPTY_ROW_SCALE
     scale = torch.where(scale == 0, empty, scale)
-    least = -127 if format == "msmodelslim-v0" and scheme == "w8a8_dynamic" else -128  # -127.5 occurs in bfloat16
+    least = -127 if format == "msmodelslim" and scheme == "w8a8_dynamic" else -128  # -127.5 occurs in bfloat16
     return torch.round(weight / scale).clamp(least, 127).to(torch.int8), scale
 
 
@@ -62,9 +58,12 @@ def input_params(
 
 
 def bias_inside(bias: Tensor | None, deq_scale: Tensor, input_offset: Tensor, weight: Tensor) -> Tensor:
-    """quant_bias [n] with the float bias in it: rint(bias / deq_scale - input_offset * sum_k weight) in float32."""
+    """quant_bias [n] with the float bias in it: rint(bias / deq_scale - input_offset * sum_k weight).
+
+    The quotient is one of deq_scale's dtype, as in the tool; the rest is float32.
+    """
     sums = _row_sums(weight).float()
-    share = torch.zeros_like(sums) if bias is None else bias.float() / deq_scale.float()
+    share = torch.zeros_like(sums) if bias is None else (bias / deq_scale).to(deq_scale.dtype).float()
     return _int32(torch.round(share - input_offset.float() * sums))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from .. import ops
-from ._formulas import RECIPES, bias_inside, check_format, input_params, quantize_rows, zero_point_alone
+from ._formulas import bias_inside, check_format, input_params, quantize_rows, zero_point_alone
 from .packing import PackableWeight
 
 # Our names of the schemes, and the type that msModelSlim's description gives to each tensor of such a layer.
@@ -103,10 +103,10 @@ class QuantizedLinear(PackableWeight):
     ) -> Self:
         """Quantizes a float layer with the formulas of a format's tool, in the dtype of its weight. msModelSlim's:
 
-            weight_scale = max|w| / 127 per row;  weight = clamp(rint(w / weight_scale))
+            weight_scale = max|w| / 127 per row;  weight = clamp(rint(w / weight_scale)), dynamic ones in -127..127
             input_scale = (max - min) / 255;  input_offset = rint(-min / input_scale) - 128
             deq_scale = input_scale * weight_scale
-            quant_bias = rint(bias / deq_scale - input_offset * sum_k weight)       in float32
+            quant_bias = rint(bias / deq_scale - input_offset * sum_k weight)
 
         Those of compressed-tensors divide by 127.5 in place of 127, take deq_scale in float32, and leave the bias out
         of quant_bias (`adds_bias`).
@@ -116,15 +116,14 @@ class QuantizedLinear(PackableWeight):
             scheme: "w8a8_dynamic" or "w8a8".
             input_range: smallest and largest input seen in calibration; scheme "w8a8" only, which needs it. It is
                 widened to contain zero.
-            format: "msmodelslim" or "compressed-tensors": whose formulas, hence which format the layer is made for; or
-                "msmodelslim-v0", that tool's older interface, whose dynamic weights reach from -127 to 127.
+            format: "msmodelslim" or "compressed-tensors": whose formulas, hence which format the layer is made for.
             symmetric: input_offset is 0 and input_scale max(-min, max) / 127 or 127.5; scheme "w8a8" only.
 
         Raises:
             ValueError: an unknown scheme or format, a missing or useless range, weights that are not finite.
         """
         check_scheme(scheme)
-        check_format(format, RECIPES)
+        check_format(format)
         if (input_range is None) != (scheme == "w8a8_dynamic"):
             raise ValueError(f"input_range is {input_range}, but scheme 'w8a8' needs one and 'w8a8_dynamic' takes none")
         if symmetric and input_range is None:
