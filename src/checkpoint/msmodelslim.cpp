@@ -32,7 +32,7 @@ void warn_of_model_keys(const Json& description, const std::string& file, Findin
     add("quantized attention (" + (text("fa_quant_type").empty() ? "FAQuant" : text("fa_quant_type")) + ")");
   if (!parts.empty()) {
     findings.warn({.file = file,
-                   .found = "asks for " + parts + ", which is ignored: both stay float here, which is more exact",
+                   .found = "asks for " + parts + ", which is ignored: that stays float here, which is more exact",
                    .cause = "a model made for an Ascend runtime that quantizes more than linear layers"});
   }
   if (const auto it = description.find("optional"); it != description.end() && it->is_object() && !it->empty()) {
@@ -76,7 +76,8 @@ void set_types(Loaded& loaded, const TypeMap& types, const std::string& descript
     } else if (it == types.end() && unnamed++ == 0) {
       first_unnamed = tensor.name;
     }
-    table.set_type(i, it == types.end() ? std::string(kFloatType) : it->second);
+    const std::string_view otherwise = tensor.view.dtype == DType::kI8 ? kNoType : kFloatType;
+    table.set_type(i, it == types.end() ? std::string(otherwise) : it->second);
     if (is_cache_type(table.tensors()[i].quant_type)) loaded.unused.insert(tensor.name);
   }
   if (unnamed > 0) {
@@ -97,7 +98,8 @@ bool may_be_tied(const Loaded& loaded, const std::string& tensor, const std::str
 
 void check_description(const Loaded& loaded, const TypeMap& types, const std::string& description, Findings& findings) {
   for (const auto& [tensor, type] : types) {
-    if (!loaded.folder.table.is_missing(tensor) || may_be_tied(loaded, tensor, type)) continue;
+    const TensorTable& table = loaded.folder.table;
+    if (!table.is_missing(tensor) || table.is_absent(tensor) || may_be_tied(loaded, tensor, type)) continue;
     findings.add({.file = description,
                   .tensor = tensor,
                   .found = "is described (" + type + "), but no file holds it",

@@ -36,8 +36,8 @@ bool is_weight(const CheckpointTensor& tensor) {
 bool is_quantized_weight(const CheckpointTensor& tensor) { return kind_of(tensor.quant_type) && is_weight(tensor); }
 
 bool is_refused_weight(const CheckpointTensor& tensor) {
-  return tensor.quant_type != kFloatType && !kind_of(tensor.quant_type) && !is_cache_type(tensor.quant_type) &&
-         is_weight(tensor);
+  return tensor.quant_type != kFloatType && tensor.quant_type != kNoType && !kind_of(tensor.quant_type) &&
+         !is_cache_type(tensor.quant_type) && is_weight(tensor);
 }
 
 bool is_cache_type(std::string_view quant_type) {

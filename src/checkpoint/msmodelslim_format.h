@@ -21,6 +21,7 @@ inline constexpr std::string_view kWeightsStem = "quant_model_weight";  // of ev
 inline constexpr std::string_view kWeightsSuffix = ".safetensors";
 
 inline constexpr std::string_view kFloatType = "FLOAT";
+inline constexpr std::string_view kNoType = "no type";   // ours, for an int8 tensor that the description leaves out
 inline constexpr std::string_view kStaticType = "W8A8";  // activations quantized by constants from a calibration
 inline constexpr std::string_view kDynamicType = "W8A8_DYNAMIC";  // activations quantized row by row as they come
 

@@ -28,6 +28,7 @@ class TensorTable {
   // A damaged file may hold any tensor, so nobody can say that one is missing, but for those whose file is known.
   void set_unreadable_files() { has_unreadable_files_ = true; }
   void add_absent(const std::string& name) { absent_.insert(name); }
+  bool is_absent(const std::string& name) const { return absent_.contains(name); }  // which is reported already
   bool is_missing(const std::string& name) const {
     return find(name) == nullptr && (!has_unreadable_files_ || absent_.contains(name));
   }
