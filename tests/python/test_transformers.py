@@ -34,8 +34,9 @@ def registered():
 
 
 def is_mapped(model: torch.nn.Module) -> bool:
-    """Whether all parameters lie in one mapping of the (small) weights file rather than in allocations."""
-    pointers = [tensor.data_ptr() for tensor in model.parameters()]
+    """Whether float and int8 weights lie in one mapping of the (small) weights file rather than in allocations."""
+    layers = [module for module in model.modules() if isinstance(module, QuantizedLinear)]
+    pointers = [tensor.data_ptr() for tensor in (*model.parameters(), *(layer.weight for layer in layers))]
     return max(pointers) - min(pointers) < 2**21
 
 
