@@ -57,8 +57,12 @@ def config(parity: str = "exact", mix: str = "dynamic") -> "A8W8Config":
 
 
 def weights_file(folder: Path) -> str | None:
-    """The index or the only safetensors file of a folder; None if it has neither, or several files and no index."""
-    for pattern in ("*.safetensors.index.json", "*.safetensors"):
+    """The index or the only safetensors file of msModelSlim's, or else of any; None if there are several files only.
+
+    The float model's files may lie beside them.
+    """
+    own = "quant_model_weight*.safetensors"
+    for pattern in (f"{own}.index.json", own, "*.safetensors.index.json", "*.safetensors"):
         found = sorted(file.name for file in folder.glob(pattern))
         if len(found) == 1:
             return found[0]

@@ -77,6 +77,20 @@ def test_the_samples_as_load_model_has_them(data):
         assert AutoModelForCausalLM.from_pretrained(data / sample).dtype == torch.float32  # transformers' default
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_the_float_model_may_lie_beside_the_checkpoint(parts, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    model = tiny_models.build("llama")
+    quantized = a8w8.quantize_model(model, "w8a8_dynamic", progress=False)
+    a8w8.save_checkpoint(quantized, tmp_path / "out", max_part_bytes=60_000 // parts)
+    model.save_pretrained(tmp_path / "float", max_shard_size="100KB")
+    for file in (tmp_path / "float").glob("*.safetensors*"):
+        shutil.copyfile(file, tmp_path / "out" / file.name)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert torch.equal(tiny_models.output(loaded), tiny_models.output(quantized))
+
+
 @pytest.mark.parametrize("parity", ["exact", "vllm-ascend"])
 def test_choices_are_arguments(parity, tmp_path):
     from transformers import AutoModelForCausalLM
