@@ -121,16 +121,36 @@ def test_pieces_do_not_change_the_figures(monkeypatch):
     assert pieces.sqnr_db == pytest.approx(whole.sqnr_db)
 
 
-def test_a_smoothed_layer_is_given_smoothed_inputs():
-    linear, factors = nn.Linear(64, 96), torch.rand(64) * 3 + 0.3
-    x = torch.randn(50, 64) * factors**2
-    smoothed = QuantizedLinear.from_float(linear_of(linear.weight.detach() * factors, linear.bias.detach()))
-    row = row_of(linear, smoothed, x)
+def sqnr(y: Tensor, q: Tensor) -> float:
+    return float(10 * torch.log10(y.double().square().sum() / (y.double() - q.double()).square().sum()))
+
+
+@pytest.mark.parametrize("scheme", ["w8a8", "w8a8_dynamic"])
+@pytest.mark.parametrize("kinds", [("columns",), ("rows",), ("columns", "rows")])
+def test_a_smoothed_layer_is_given_smoothed_inputs(scheme, kinds):
+    linear, norm = nn.Linear(64, 96), nn.LayerNorm(64, bias=False)
+    t = torch.rand(64) * 3 + 0.3 if "columns" in kinds else torch.ones(64)
+    u = torch.rand(96) * 3 + 0.3 if "rows" in kinds else torch.ones(96)
+    x, reference = torch.randn(50, 64) * 2, nn.Sequential(norm, linear)
+    smooth_norm = nn.LayerNorm(64, bias=False)
     with torch.no_grad():
-        error = smoothed(x / factors) - linear(x)
-        expected = 10 * math.log10(linear(x).square().sum() / error.square().sum())
-    assert row.smoothed and row.sqnr_db == pytest.approx(expected, abs=0.5) and row.sqnr_db > 30
+        norm.weight.copy_(torch.rand(64) + 0.5)
+        smooth_norm.weight.copy_(norm.weight / t)
+        seen = smooth_norm(x)
+        smooth = linear_of(u[:, None] * linear.weight * t, u * linear.bias)
+        limits = (float(seen.min()), float(seen.max())) if scheme == "w8a8" else None
+        quantized = QuantizedLinear.from_float(smooth, scheme, limits)
+        expected = sqnr(linear(norm(x)), quantized(seen) / u)
+    row = a8w8.compare(reference, nn.Sequential(smooth_norm, quantized), [x], progress=False).rows[0]
+    assert row.smoothed and row.sqnr_db > 20
+    assert row.sqnr_db == pytest.approx(expected, abs=0.5)
+    assert row.causes["bias"] + row.causes["rest"] < 0.1
     assert not row_of(linear, QuantizedLinear.from_float(linear), x).smoothed
+
+
+def test_another_weight_is_no_smoothing():
+    row = row_of(nn.Linear(64, 96), QuantizedLinear.from_float(nn.Linear(64, 96)), torch.randn(50, 64))
+    assert not row.smoothed and row.sqnr_db < 3
 
 
 def test_a_wrong_scale_is_no_smoothing():

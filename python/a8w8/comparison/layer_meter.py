@@ -9,6 +9,7 @@ x + rounding + clipping, its error is a sum:
     bias                 b' - b                    quant_bias is an integer
     rest                 what is left: products of two of the errors, rounding of the results to their dtype
 
+Where smoothing has moved factors into W', x is divided by those of its columns and the result by those of its rows.
 Each term is computed on its own in float64. Shares are of the sum of the terms' powers (sums of squares), over the
 first few thousand rows of the inputs.
 """
@@ -17,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.quantized_linear import QuantizedLinear
-from .layer_numbers import effective_bias, input_factors, row_blocks, row_scales, seen_input
+from .layer_numbers import effective_bias, row_blocks, row_scales, seen_input
 from .result import CAUSES, LayerRow
+from .smoothing_factors import Factors, find_factors
 from .sums import ErrorSums
 
 _ROWS = 1024  # of an input at once
@@ -28,7 +30,9 @@ _CAUSE_ROWS = 4096  # of all inputs: enough for shares, and replaying costs seve
 class LayerMeter:
     """Feed it the original's inputs and outputs with `add`, then take the `row`."""
 
-    def __init__(self, name: str, order: int, original: nn.Module, quantized: QuantizedLinear) -> None:
+    def __init__(
+        self, name: str, order: int, original: nn.Module, quantized: QuantizedLinear, norms: list[Tensor]
+    ) -> None:
         self.name = name
         self.order = order
         self.errors = ErrorSums()
@@ -36,12 +40,14 @@ class LayerMeter:
         self._values = self._saturated = self._clipped = self._replayed_rows = 0
         self._powers = torch.zeros(len(CAUSES), dtype=torch.float64)
         self._original: nn.Linear | None = None  # None: not a layer whose error can be taken apart
-        self._factors: Tensor | None = None
+        self._factors = Factors()
         if isinstance(original, nn.Linear) and original.weight.shape == (quantized.out_features, quantized.in_features):
             self._original = original
             self._scales = row_scales(quantized)
             weight = quantized.weight
-            self._factors = input_factors(original, self._scales, weight)
+            self._factors = find_factors(original.weight, self._scales, weight, norms)
+            if self._factors.outputs is not None:
+                self._scales = self._scales / self._factors.outputs[:, None]
             self._bias_error = self._difference_of_biases(weight)
 
     @property
@@ -53,9 +59,11 @@ class LayerMeter:
         """x (..., k) and y (..., n), input and output of the original."""
         if x.numel() == 0:
             return
-        if self._factors is not None:
-            x = (x.detach().double() / self._factors).to(x.dtype)
+        if self._factors.inputs is not None:
+            x = (x.detach().double() / self._factors.inputs).to(x.dtype)
         result = self._quantized(x)
+        if self._factors.outputs is not None:
+            result = result.float() / self._factors.outputs.float()
         self.errors.add(y, result)
         weight = self._quantized.weight  # of a packed layer a copy, made once a call
         rows = (tensor.detach().reshape(-1, tensor.shape[-1]).split(_ROWS) for tensor in (x, y, result))
@@ -78,12 +86,14 @@ class LayerMeter:
             saturated=self._saturated / max(1, self._values),
             clipped=self._clipped / max(1, self._values),
             causes=shares,
-            smoothed=self._factors is not None,
+            smoothed=any(factors is not None for factors in self._factors),
         )
 
     def _difference_of_biases(self, weight: Tensor) -> Tensor:
         ours, theirs = effective_bias(self._quantized, weight), self._original.bias
         zero = torch.zeros(self._quantized.out_features, dtype=torch.float64)
+        if ours is not None and self._factors.outputs is not None:
+            ours = ours / self._factors.outputs
         return (zero if ours is None else ours) - (zero if theirs is None else theirs.detach().double())
 
     def _add_rows(self, x: Tensor, y: Tensor, result: Tensor, weight: Tensor) -> None:
@@ -97,8 +107,8 @@ class LayerMeter:
         exact = x.double()
         for rows in row_blocks(*weight.shape):
             w = self._original.weight.detach()[rows].double()
-            if self._factors is not None:
-                w = w * self._factors
+            if self._factors.inputs is not None:
+                w = w * self._factors.inputs
             zero = torch.zeros((), dtype=torch.float64)
             terms = [
                 exact @ (weight[rows].double() * self._scales[rows] - w).T,

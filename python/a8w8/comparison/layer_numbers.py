@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..nn.quantized_linear import QuantizedLinear
 
@@ -86,31 +86,3 @@ def seen_input(layer: QuantizedLinear, x: Tensor) -> SeenInput:
     within = torch.minimum(torch.maximum(x.double(), low), high)
     rounding = (q.double() - offset.double()) * scale.double() - within
     return SeenInput(rounding, within - x.double() if clipped else None, saturated, clipped)
-
-
-def input_factors(original: nn.Linear, scales: Tensor, weight: Tensor) -> Tensor | None:
-    """The factors [k], float64, that smoothing has moved from the inputs into the weight; None if there are none.
-
-    SmoothQuant and its relatives divide the columns of an input by factors, folded into the norm before, and multiply
-    those of the weight. The layer then wants other inputs than the original has. Column k of the quantized weight is
-    the original's times factor k, but for rounding, so least squares find it: with n rows, to a fraction of the
-    rounding of one weight. A common factor of all columns is no smoothing, but an error that shall be seen.
-
-    Args:
-        original: the float layer.
-        scales: float64 [n, 1] of the quantized weight.
-        weight: int8 [n, k].
-    """
-    n, k = weight.shape
-    product, power = torch.zeros(k, dtype=torch.float64), torch.zeros(k, dtype=torch.float64)
-    for rows in row_blocks(n, k):
-        w = original.weight.detach()[rows].double()
-        product += (w * weight[rows].double() * scales[rows]).sum(dim=0)
-        power += (w * w).sum(dim=0)
-    factors = torch.where(power > 0, product / power.clamp_min(1e-300), 1.0)
-    common = factors.median()
-    noise = float(scales.square().mean().sqrt()) / 12**0.5  # of one product of the sum, over the size of a column
-    moved = ((factors - common).abs() * power.sqrt() > 6 * noise) & ((factors / common - 1).abs() > 0.02)
-    if common <= 0 or float(moved.double().mean()) < 0.5 or not (factors[moved] > 0).all():
-        return None
-    return torch.where(factors > 0, factors, 1.0)

@@ -11,6 +11,7 @@ from ..nn.quantized_linear import QuantizedLinear
 from .ends import EndMeter
 from .layer_meter import LayerMeter
 from .result import Comparison
+from .smoothing_factors import changed_norms
 
 
 @torch.no_grad()
@@ -88,7 +89,11 @@ def _meters(reference: nn.Module, model: nn.Module) -> dict[str, LayerMeter]:
             raise ValueError(
                 f"{name}: weight is {tuple(shape)} in reference, {tuple(ours)} in model; they are different models"
             )
-    return {name: LayerMeter(name, i, originals[name], layer) for i, (name, layer) in enumerate(quantized.items())}
+    norms = changed_norms(reference, model)
+    return {
+        name: LayerMeter(name, order, originals[name], layer, norms)
+        for order, (name, layer) in enumerate(quantized.items())
+    }
 
 
 def _listener(meter: LayerMeter) -> Callable[..., None]:
