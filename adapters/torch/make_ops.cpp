@@ -128,7 +128,7 @@ void cancel_job(int64_t number) {
 
 TORCH_LIBRARY_FRAGMENT(a8w8, m) {
   m.def(
-      "quantize_checkpoint(str float_folder, str folder, str format=\"msmodelslim\", str[] skip=[], "
+      "quantize_checkpoint(str float_folder, str folder, str format, str[] skip, "
       "int max_part_bytes=4294967296, int num_threads=0, bool durable=False, int job=0) -> str",
       quantize);
   m.def(

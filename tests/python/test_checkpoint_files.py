@@ -93,17 +93,23 @@ def test_errors_name_what_is_wrong(tmp_path: Path, data: Path):
 
 
 def test_a_job_can_be_watched_and_cancelled(tmp_path: Path):
-    """256 MB of zeros: long enough to be seen under way from another thread, which needs the GIL meanwhile."""
+    """A file of holes, long enough to be seen under way from another thread, which needs the GIL meanwhile."""
     model = tmp_path / "float"
     model.mkdir()
-    save_file({"layer.weight": torch.zeros(8192, 16384, dtype=torch.bfloat16)}, model / "model.safetensors")
+    entry = {"dtype": "BF16", "shape": [16384, 16384], "data_offsets": [0, 2 << 28]}
+    header = json.dumps({"layer.weight": entry}).encode().ljust(128)
+    with open(model / "model.safetensors", "wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + (2 << 28))
     (model / "config.json").write_text("{}")
     job = torch.ops.a8w8.new_job()
     errors = []
 
     def work() -> None:
         try:
-            torch.ops.a8w8.quantize_checkpoint(str(model), str(tmp_path / "out"), num_threads=1, job=job)
+            torch.ops.a8w8.quantize_checkpoint(
+                str(model), str(tmp_path / "out"), "msmodelslim", [], num_threads=1, job=job
+            )
         except RuntimeError as error:
             errors.append(str(error))
 
