@@ -161,7 +161,18 @@ void CheckpointOutput::copy_file(const std::string& path, const std::string& nam
   to.commit(durable_);
 }
 
-void CheckpointOutput::commit() {
+void CheckpointOutput::require_readable() const {
+  try {
+    Checkpoint::open(output_->path());
+  } catch (const Error& error) {
+    std::string message = error.what();  // of the hidden folder, of which nobody else knows
+    for (size_t at; (at = message.find(output_->path())) != std::string::npos;)
+      message.replace(at, output_->path().size(), target_);
+    throw Error(ErrorCode::kInvalidArgument, message);
+  }
+}
+
+void CheckpointOutput::commit(bool check_readable) {
   for (const auto& part : parts_) part->finish();
   const auto put = [this](std::string_view name, const std::string& contents) {
     write_file_atomically(output_->path() + "/" + std::string(name), contents, durable_);
@@ -171,6 +182,7 @@ void CheckpointOutput::commit() {
   if (format == CheckpointFormat::kMsModelSlim || parts_.size() > 1)
     put(index_name(format), index_json(format, plan_, part_of_, parts_.size()));
   for (const auto& [name, contents] : options_.extra_files) put(name, contents);
+  if (check_readable) require_readable();
   check_replaceable(target_);  // again: writing takes long, and others may have used the name meanwhile
   output_->commit(durable_);
 }

@@ -3,7 +3,7 @@
 //
 //   CheckpointOutput output("model-w8a8", planned, options);
 //   output.write(3, 0, bytes, count);               // the first `count` bytes of planned[3]
-//   output.commit();                                // index, description, extra files; then the folder appears
+//   output.commit(true);                            // index, description, extra files; then the folder appears
 #pragma once
 
 #include <memory>
@@ -35,12 +35,14 @@ class CheckpointOutput {
   void write(size_t index, int64_t offset, const void* data, size_t bytes);
   // A file to lie beside the weights, copied as it is.
   void copy_file(const std::string& path, const std::string& name);
-  // All bytes of all tensors have been written.
-  void commit();
+  // All bytes of all tensors have been written. If asked to, reads the folder back before it appears: what
+  // Checkpoint::open refuses is kInvalidArgument.
+  void commit(bool check_readable);
 
  private:
   void split();
   void require_room() const;
+  void require_readable() const;
 
   std::vector<PlannedTensor> plan_;
   CheckpointWriteOptions options_;

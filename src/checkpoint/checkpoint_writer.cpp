@@ -36,7 +36,7 @@ void write_checkpoint(const std::string& folder, const std::vector<CheckpointTen
       offset += static_cast<int64_t>(bytes);
     });
   }
-  output.commit();
+  output.commit(options.format == CheckpointFormat::kCompressedTensors);
 }
 
 }  // namespace a8w8

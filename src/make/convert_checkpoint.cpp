@@ -180,7 +180,7 @@ ConvertCheckpointReport convert_checkpoint(const std::string& from, const std::s
   ck::CheckpointOutput output(folder, conversion.plan, write_options(from, options));
   for (const std::string& name : make::companion_files(from)) output.copy_file(from + "/" + name, name);
   make::run_tasks(make_tasks(conversion, output), options.num_threads, options.progress);
-  output.commit();
+  output.commit(true);
 
   ConvertCheckpointReport report;
   report.from = source.format();

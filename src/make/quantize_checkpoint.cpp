@@ -192,7 +192,7 @@ QuantizeCheckpointReport quantize_checkpoint(const std::string& float_folder, co
   for (const std::string& name : make::companion_files(float_folder)) output.copy_file(float_folder + "/" + name, name);
   const make::Tasks tasks = make_tasks(plan, recipe_of(options), output, float_folder);
   make::run_tasks(tasks, options.num_threads, options.progress);
-  output.commit();
+  output.commit(true);
 
   QuantizeCheckpointReport report{std::move(choice.quantized), std::move(choice.kept), std::move(choice.warnings), 0,
                                   output.bytes()};

@@ -43,7 +43,7 @@ TEST(CheckpointOutput, TakesPiecesInAnyOrderFromAnyThread) {
   output.write(1, 0, y, 8);
   other.join();
   EXPECT_EQ(entries_of(folder.path()).size(), 1u);
-  output.commit();
+  output.commit(false);
   EXPECT_EQ(entries_of(folder.path()), Names{"out"});
   const SafetensorsFile file = SafetensorsFile::open(folder / "out/quant_model_weights-00001-of-00001.safetensors");
   EXPECT_EQ(std::memcmp(file.tensor("x.weight").data, x.data(), 15), 0);
@@ -57,7 +57,7 @@ TEST(CheckpointOutput, MissingBytesAreNoCheckpoint) {
   {
     CheckpointOutput output(folder / "out", two_tensors(), {});
     output.write(0, 0, "abc", 3);
-    EXPECT_THROW(output.commit(), std::logic_error);
+    EXPECT_THROW(output.commit(false), std::logic_error);
   }
   EXPECT_TRUE(entries_of(folder.path()).empty());
 }
@@ -149,6 +149,15 @@ TEST(CompressedTensorsWriter, WritesPartsWithAnIndex) {
   const Json index = Json::parse(read_bytes(folder / "out/model.safetensors.index.json"));
   EXPECT_EQ(index["weight_map"]["norm.weight"], "model-00004-of-00004.safetensors");
   EXPECT_EQ(index["metadata"]["total_size"], 80);
+}
+
+TEST(CompressedTensorsWriter, RefusesWhatTheReaderWouldRefuse) {
+  const TempFolder folder;
+  testing::CheckpointBuilder builder = compressed();
+  builder.f32("a.weight_scale", "W8A8_DYNAMIC", {3, 1}, {-1});
+  expect_error(ErrorCode::kInvalidArgument, {folder / "out", "a.weight_scale"},
+               [&] { write_checkpoint(folder / "out", builder.tensors(), compressed_options()); });
+  EXPECT_TRUE(entries_of(folder.path()).empty());
 }
 
 TEST(CompressedTensorsWriter, NeedsAConfigAndReplacesOnlyItsLike) {
