@@ -44,7 +44,7 @@ struct Linear {
   std::optional<Operand> weight_scale = std::nullopt, bias = std::nullopt;         // dynamic
   std::optional<Operand> input_scale = std::nullopt, input_offset = std::nullopt;  // static
   std::optional<Operand> deq_scale = std::nullopt, quant_bias = std::nullopt;
-  bool packed = false;
+  bool packed = false, reciprocal = false;
 
   int64_t m() const { return x.numel() / k(); }
   int64_t n() const { return weight.view().sizes[0]; }
@@ -61,6 +61,8 @@ struct Linear {
                           .weight = w,
                           .deq_scale = deq_scale->view()};
     if (quant_bias) args.quant_bias = quant_bias->view();
+    if (bias) args.bias = bias->view();
+    args.reciprocal = reciprocal;
     return args;
   }
 };
@@ -105,13 +107,23 @@ void reference_dynamic(const Linear& linear, const TensorView& out) {
   }
 }
 
+float rounded(float value, DType dtype) {
+  return dtype == DType::kF32    ? value
+         : dtype == DType::kBF16 ? std::bit_cast<float>(static_cast<uint32_t>(ref::to_bfloat16(value)) << 16)
+                                 : ref::from_half(ref::to_half(value));
+}
+
 void reference_static(const Linear& linear, const TensorView& out) {
   const int64_t m = linear.m(), n = linear.n(), k = linear.k();
   std::vector<int8_t> q(static_cast<size_t>(m * k));
-  const float scale = at(linear.input_scale->view(), 0), offset = at(linear.input_offset->view(), 0);
+  float scale = at(linear.input_scale->view(), 0);
+  const float offset = at(linear.input_offset->view(), 0);
+  if (linear.reciprocal) scale = rounded(1.0f / rounded(scale, out.dtype), out.dtype);
   ref::quantize({.x = ConstTensorView(linear.x.data(), out.dtype, {m, k}),
                  .scales = ConstTensorView(&scale, DType::kF32, {1}),
-                 .zero_points = ConstTensorView(&offset, DType::kF32, {1})},
+                 .zero_points = ConstTensorView(&offset, DType::kF32, {1}),
+                 .axis = -1,
+                 .div_mode = !linear.reciprocal},
                 TensorView(q.data(), DType::kI8, {m, k}));
   const ConstTensorView deq = linear.deq_scale->view();
   for (int64_t i = 0; i < m * n; ++i) {
@@ -121,7 +133,9 @@ void reference_static(const Linear& linear, const TensorView& out) {
     const float s = deq.dtype == DType::kI64
                         ? std::bit_cast<float>(static_cast<uint32_t>(ref::get<uint64_t>(deq, column)))
                         : ref::get_float(deq, column);
-    store(out, i, static_cast<float>(sum) * s);
+    float y = static_cast<float>(sum) * s;
+    if (linear.bias) y = y + at(linear.bias->view(), i % n);
+    store(out, i, y);
   }
 }
 
@@ -201,9 +215,12 @@ Problem linear_static_problem(uint64_t seed) {
     linear->quant_bias.emplace(DType::kI32, Dims({n}), random);
     random.one_in(8) ? linear->quant_bias->fill_bytes(random) : linear->quant_bias->fill_uniform(-2e5f, 2e5f, random);
   }
+  if (random.one_in(3)) linear->bias.emplace(any_float(random), Dims({n}), random).fill_uniform(-1, 1, random);
+  linear->reciprocal = random.one_in(3);
   Problem problem;
   problem.what = describe(*linear) + ", " + name_sizes("deq_scale", linear->deq_scale->view()) +
-                 (linear->quant_bias ? ", quant_bias" : "");
+                 (linear->quant_bias ? ", quant_bias" : "") + (linear->bias ? ", bias" : "") +
+                 (linear->reciprocal ? ", reciprocal" : "");
   problem.descs = {infer(linear->static_args(linear->weight.view()))};
   problem.reference = [linear](std::span<Result> out) { reference_static(*linear, out[0].view()); };
   problem.run = [linear](ExecutionContext& ctx, std::span<Result> out) {
