@@ -50,7 +50,16 @@ Status check_int4_matrices(const QuantMatmulArgs& args) {
     return invalid(kOp, ": x2 has shape ", args.x2.sizes.str(), ", but for int4 in int32 words it must be 2-D");
   }
   const int64_t words = args.x1.sizes[-1], rows = args.x2.sizes[-2];
-  if (rows == words || rows == kInt4PerWord * words) return fine();
+  if (rows == words || rows == kInt4PerWord * words) {
+    // Blocks are of the tensor as it was stored, words along its columns.
+    const bool along_k = rows == words, in_blocks = args.x2.format == Format::kFractalNz;
+    const ConstTensorView stored = along_k ? args.x2.transposed() : args.x2;
+    if (!in_blocks || stored.is_contiguous()) return fine();
+    return invalid(kOp, ": x2 is in FRACTAL_NZ with int4 words along ", along_k ? "k" : "n",
+                   ", but its blocks are those of ",
+                   args.x2.is_contiguous() ? args.x2.sizes.str() : args.x2.transposed().sizes.str(),
+                   "; they must be of ", along_k ? "(n, k / 8), seen transposed" : "(k, n / 8)");
+  }
   return invalid(kOp, ": x1 ", args.x1.sizes.str(), " holds k = ", kInt4PerWord * words, " int4 a row, so x2 ",
                  args.x2.sizes.str(), " must be (k / 8, n) with k / 8 = ", words,
                  ", or (k, n / 8) with k = ", kInt4PerWord * words);

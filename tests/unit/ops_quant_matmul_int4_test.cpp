@@ -192,6 +192,26 @@ TEST(FractalNz, Int4WordsHaveBlocksOfEight) {
   }
 }
 
+TEST(FractalNz, BlocksOfInt4WordsAreThoseOfTheStoredTensor) {
+  int8_t bytes[8192] = {};
+  QuantMatmulArgs args{.x1 = ConstTensorView(bytes, DType::kI32, {2, 4}),
+                       .x2 = fractal_nz_view(bytes, DType::kI32, {16, 4}).transposed(),
+                       .scale = ConstTensorView(bytes, DType::kF32, {16}),
+                       .pertoken_scale = ConstTensorView(bytes, DType::kF32, {2}),
+                       .output_dtype = DType::kBF16};
+  EXPECT_EQ(infer(args).sizes, Dims({2, 16}));
+  args.x2 = fractal_nz_view(bytes, DType::kI32, {4, 16});
+  EXPECT_EQ(testing::refusal([&] { infer(args); }),
+            "npu_quant_matmul: x2 is in FRACTAL_NZ with int4 words along k, but its blocks are those of (4, 16); they "
+            "must be of (n, k / 8), seen transposed");
+  args.x2 = fractal_nz_view(bytes, DType::kI32, {32, 2});
+  EXPECT_EQ(infer(args).sizes, Dims({2, 16}));
+  args.x2 = fractal_nz_view(bytes, DType::kI32, {2, 32}).transposed();
+  EXPECT_EQ(testing::refusal([&] { infer(args); }),
+            "npu_quant_matmul: x2 is in FRACTAL_NZ with int4 words along n, but its blocks are those of (2, 32); they "
+            "must be of (k, n / 8)");
+}
+
 TEST(FractalNz, OnlyX2MayBeInBlocksAndOnlyWhole) {
   Rng rng(1);
   int8_t bytes[512] = {};
