@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 
-def quantized(weight: torch.Tensor, divisor: float, empty: float) -> tuple[torch.Tensor, torch.Tensor]:
+def quantized(weight: torch.Tensor, divisor: float, least: int, empty: float) -> tuple[torch.Tensor, torch.Tensor]:
     """The tools' formula in the dtype of the weight."""
     scale = weight.abs().amax(1, keepdim=True) / divisor
     scale = torch.where(scale == 0, empty, scale)
-    return torch.round(weight / scale).clamp(-128, 127).to(torch.int8), scale
+    return torch.round(weight / scale).clamp(least, 127).to(torch.int8), scale
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -31,8 +31,8 @@ def test_numbers_are_those_of_pytorch(tmp_path: Path, dtype: torch.dtype, format
     (model / "config.json").write_text("{}")
     report = a8w8.quantize_checkpoint(model, tmp_path / "out", format=format, progress=False)
     assert report.quantized == ["layer"]
-    divisor, empty = (127, 2.0**-14) if format == "msmodelslim" else (127.5, torch.finfo(dtype).eps)
-    expected, scale = quantized(weight, divisor, empty)
+    recipe = (127, -127, 2.0**-14) if format == "msmodelslim" else (127.5, -128, torch.finfo(dtype).eps)
+    expected, scale = quantized(weight, *recipe)
     stored = load_file(next((tmp_path / "out").glob("*.safetensors")))
     assert torch.equal(stored["layer.weight"], expected)
     assert torch.equal(stored["layer.weight_scale"], scale.float() if format == "msmodelslim" else scale)
