@@ -4,8 +4,8 @@
 // what the flops go through, and the only one that weights packed once are for. A *dot* kernel reads b where it lies,
 // as rows contiguous along k; it serves small m, where packing b would cost more than the product. Both take rows of a
 // packed by their own pack_a (some gemm kernels where they lie, see GemmKernel::row_init), leave int32 sums to an
-// epilogue kernel (epilogue_kernel.h) and know nothing of scales, biases or dtypes. All are noexcept, allocate nothing, and neither read nor write outside what is said here; only
-// prefetches may point elsewhere.
+// epilogue kernel (epilogue_kernel.h) and know nothing of scales, biases or dtypes. All are noexcept, allocate nothing,
+// and neither read nor write outside what is said here; only prefetches may point elsewhere.
 //
 // A packed panel holds `rows` rows of a (at most mr; a panel of fewer rows is smaller, not padded) or nr columns of b,
 // an element taking a_bytes or b_bytes. Along k it is a sequence of blocks of kr; k is filled up to a multiple of kr,
@@ -19,10 +19,10 @@
 // E.g. nr = 64, kr = 4, one byte an element: b(6,17) is byte 1*(64*4) + 17*4 + 2 = 326 of its panel.
 //
 // [s8s8-compensation] vpdpbusd multiplies unsigned by signed bytes. Kernels that use it take b as u8 = s8 + 128 and
-// start row i of c from row_init[i] = -128 * sum_k a(i,k), which pack_a computes on its way, or row_init(). The k and n tails of b may
-// hold anything: a is zero there, and those columns are never used. Other kernels have row_init = 0. Neither the sum
-// nor its parts can matter beyond 2^32: int32 addition wraps, and for k <= 65535 not even the intermediate value leaves
-// int32:
+// start row i of c from row_init[i] = -128 * sum_k a(i,k), which pack_a computes on its way, or row_init(). The k and n
+// tails of b may hold anything: a is zero there, and those columns are never used. Other kernels have row_init = 0.
+// Neither the sum nor its parts can matter beyond 2^32: int32 addition wraps, and for k <= 65535 not even the
+// intermediate value leaves int32:
 //   255 * 128 * 65535 = 2 139 062 400 < 2^31 - 1.
 #pragma once
 

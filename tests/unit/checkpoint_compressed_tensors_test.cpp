@@ -154,56 +154,55 @@ std::vector<Refused> refused_configs() {
       {"BadPattern", targets(R"(["re:["])"), {"\"re:[\"", "not a pattern"}},
       {"BadIgnore", with(R"x("ignore":["re:(?P<x>a)"])x"), {"ignore"}, ErrorCode::kCorrupt},
   };
-  }
+}
 
-  class RefusedConfig : public ::testing::TestWithParam<Refused> {};
+class RefusedConfig : public ::testing::TestWithParam<Refused> {};
 
-  TEST_P(RefusedConfig, IsNamed) {
-    const TempFolder folder;
-    write_compressed(folder, layer("a"), GetParam().quantization);
-    std::vector<std::string> parts = GetParam().parts;
-    parts.push_back(folder.path() + "/config.json");
-    expect_error(GetParam().code, parts, [&] { Checkpoint::open(folder.path()); });
-  }
+TEST_P(RefusedConfig, IsNamed) {
+  const TempFolder folder;
+  write_compressed(folder, layer("a"), GetParam().quantization);
+  std::vector<std::string> parts = GetParam().parts;
+  parts.push_back(folder.path() + "/config.json");
+  expect_error(GetParam().code, parts, [&] { Checkpoint::open(folder.path()); });
+}
 
-  INSTANTIATE_TEST_SUITE_P(CompressedTensors, RefusedConfig, ::testing::ValuesIn(refused_configs()),
-                           [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(CompressedTensors, RefusedConfig, ::testing::ValuesIn(refused_configs()),
+                         [](const auto& info) { return std::string(info.param.name); });
 
-  TEST(CompressedTensors, RefusesTensorsThatDoNotFitTheConfig) {
-    const TempFolder folder;
-    const std::string dynamic = one_group(kInt8Channel, kDynamicToken), fixed = one_group(kInt8Channel, kStaticTensor);
-    const std::string asymmetric = one_group(kInt8Channel, kStaticAsymmetric);
-    const auto expect = [&](const CheckpointBuilder& builder, const std::string& quantization,
-                            const std::vector<std::string>& parts, ErrorCode code = ErrorCode::kCorrupt) {
-      write_compressed(folder, builder, quantization);
-      expect_error(code, parts, [&] { Checkpoint::open(folder.path()); });
-    };
-    expect(layer("a"), fixed, {"\"a.input_scale\" is missing", "int8 static"});
-    expect(layer("a").f32("a.input_scale", "", {1}, {1}), asymmetric, {"\"a.input_zero_point\" is missing"});
-    expect(layer("a").f32("a.input_scale", "", {1}, {0}), fixed, {"\"a.input_scale\"", "greater than 0"});
-    expect(layer("a").f32("a.input_scale", "", {1}, {1}).i8("a.input_zero_point", "", {1}, {3}), fixed,
-           {"\"a.input_zero_point\" has 3"});
-    expect(layer("a").f32("a.input_scale", "", {1}, {1}).f32("a.input_zero_point", "", {1}, {0.5f}), asymmetric,
-           {"\"a.input_zero_point\" has 0.5", "integer"});
-    expect(layer("a").i8("a.weight_zero_point", "", {3}, {0, 1, 0}), dynamic,
-           {"\"a.weight_zero_point\" has 1 at index 1"});
-    expect(layer("a").remove("a.weight_scale"), dynamic, {"\"a.weight_scale\" is missing"});
-    expect(layer("a").f32("a.weight_scale", "", {3, 2}, {1}), dynamic,
-           {"\"a.weight_scale\" has shape (3, 2)", "groups"});
-    expect(layer("a").f32("a.weight", "", {3, 4}, {1}), dynamic, {"\"a.weight\" is float32", "int8"});
-    expect(layer("lm_head"), dynamic, {"\"lm_head.weight\"", "ignores the layer"});
-    expect(layer("a"), quantization_config(R"("g":)" + config_group(kInt8Channel, kDynamicToken, R"(["b"])")),
-           {"\"a.weight\"", "no config group names the layer"});
-    CheckpointBuilder builder = layer("a");
-    builder.f32("b.weight", "", {2, 2}, {1});
-    expect(builder, quantization_config(R"("g":)" + config_group(kInt8Channel, kDynamicToken, R"(["a","b"])")),
-           {"\"b.weight\" is float32 without a scale", "\"g\""});
-    builder = layer("a");
-    builder.set<int32_t>("b.weight_packed", "", DType::kI32, {2}, {1});
-    expect(builder, dynamic, {"\"b.weight_packed\"", "int32 words"}, ErrorCode::kUnsupported);
-    builder = CheckpointBuilder();
-    expect(builder.f32("a.weight", "", {2, 2}, {1}), dynamic, {"no layer of the files is quantized"});
-  }
+TEST(CompressedTensors, RefusesTensorsThatDoNotFitTheConfig) {
+  const TempFolder folder;
+  const std::string dynamic = one_group(kInt8Channel, kDynamicToken), fixed = one_group(kInt8Channel, kStaticTensor);
+  const std::string asymmetric = one_group(kInt8Channel, kStaticAsymmetric);
+  const auto expect = [&](const CheckpointBuilder& builder, const std::string& quantization,
+                          const std::vector<std::string>& parts, ErrorCode code = ErrorCode::kCorrupt) {
+    write_compressed(folder, builder, quantization);
+    expect_error(code, parts, [&] { Checkpoint::open(folder.path()); });
+  };
+  expect(layer("a"), fixed, {"\"a.input_scale\" is missing", "int8 static"});
+  expect(layer("a").f32("a.input_scale", "", {1}, {1}), asymmetric, {"\"a.input_zero_point\" is missing"});
+  expect(layer("a").f32("a.input_scale", "", {1}, {0}), fixed, {"\"a.input_scale\"", "greater than 0"});
+  expect(layer("a").f32("a.input_scale", "", {1}, {1}).i8("a.input_zero_point", "", {1}, {3}), fixed,
+         {"\"a.input_zero_point\" has 3"});
+  expect(layer("a").f32("a.input_scale", "", {1}, {1}).f32("a.input_zero_point", "", {1}, {0.5f}), asymmetric,
+         {"\"a.input_zero_point\" has 0.5", "integer"});
+  expect(layer("a").i8("a.weight_zero_point", "", {3}, {0, 1, 0}), dynamic,
+         {"\"a.weight_zero_point\" has 1 at index 1"});
+  expect(layer("a").remove("a.weight_scale"), dynamic, {"\"a.weight_scale\" is missing"});
+  expect(layer("a").f32("a.weight_scale", "", {3, 2}, {1}), dynamic, {"\"a.weight_scale\" has shape (3, 2)", "groups"});
+  expect(layer("a").f32("a.weight", "", {3, 4}, {1}), dynamic, {"\"a.weight\" is float32", "int8"});
+  expect(layer("lm_head"), dynamic, {"\"lm_head.weight\"", "ignores the layer"});
+  expect(layer("a"), quantization_config(R"("g":)" + config_group(kInt8Channel, kDynamicToken, R"(["b"])")),
+         {"\"a.weight\"", "no config group names the layer"});
+  CheckpointBuilder builder = layer("a");
+  builder.f32("b.weight", "", {2, 2}, {1});
+  expect(builder, quantization_config(R"("g":)" + config_group(kInt8Channel, kDynamicToken, R"(["a","b"])")),
+         {"\"b.weight\" is float32 without a scale", "\"g\""});
+  builder = layer("a");
+  builder.set<int32_t>("b.weight_packed", "", DType::kI32, {2}, {1});
+  expect(builder, dynamic, {"\"b.weight_packed\"", "int32 words"}, ErrorCode::kUnsupported);
+  builder = CheckpointBuilder();
+  expect(builder.f32("a.weight", "", {2, 2}, {1}), dynamic, {"no layer of the files is quantized"});
+}
 
 }  // namespace
 }  // namespace a8w8
