@@ -14,37 +14,46 @@ using nlohmann::json;
 
 constexpr size_t kMaxShown = 160;  // bytes of a name in a message
 
-// Follows the parser event by event, so that hostile text is refused before it costs memory or stack.
-class StructureCheck {
+// Follows the parser event by event, so that hostile text is refused before it costs memory or stack. A pass of its
+// own: parse() with a callback looks at all members of an object whenever one of them ends, which takes quadratic time.
+class StructureCheck final : public nlohmann::json_sax<json> {
  public:
   StructureCheck(const std::string& path, int max_depth) : path_(path), max_depth_(max_depth) {}
 
-  bool operator()(int depth, json::parse_event_t event, json& parsed) {
-    if (++events_ > kMaxJsonEvents) fail("has more than " + std::to_string(kMaxJsonEvents) + " names and values");
-    switch (event) {
-      case json::parse_event_t::object_start:
-      case json::parse_event_t::array_start:
-        if (depth >= max_depth_)
-          fail("is nested deeper than the " + std::to_string(max_depth_) + " levels of the format");
-        keys_.emplace_back();
-        break;
-      case json::parse_event_t::object_end:
-      case json::parse_event_t::array_end:
-        keys_.pop_back();
-        break;
-      case json::parse_event_t::key: {
-        const std::string& key = parsed.get_ref<const std::string&>();
-        if (!keys_.back().insert(key).second) fail("has the name " + quote(key) + " twice in one object");
-        break;
-      }
-      case json::parse_event_t::value:
-        break;
-    }
-    return true;
+  bool null() override { return count(); }
+  bool boolean(bool) override { return count(); }
+  bool number_integer(number_integer_t) override { return count(); }
+  bool number_unsigned(number_unsigned_t) override { return count(); }
+  bool number_float(number_float_t, const string_t&) override { return count(); }
+  bool string(string_t&) override { return count(); }
+  bool binary(binary_t&) override { return count(); }
+  bool start_object(size_t) override { return open(); }
+  bool start_array(size_t) override { return open(); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& key) override {
+    if (!keys_.back().insert(key).second) fail("has the name " + quote(key) + " twice in one object");
+    return count();
   }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
 
  private:
   [[noreturn]] void fail(const std::string& what) const { throw Error(ErrorCode::kCorrupt, path_ + ": JSON " + what); }
+
+  bool count() {
+    if (++events_ > kMaxJsonEvents) fail("has more than " + std::to_string(kMaxJsonEvents) + " names and values");
+    return true;
+  }
+  bool open() {
+    if (keys_.size() >= static_cast<size_t>(max_depth_))
+      fail("is nested deeper than the " + std::to_string(max_depth_) + " levels of the format");
+    keys_.emplace_back();
+    return count();
+  }
+  bool close() {
+    keys_.pop_back();
+    return count();
+  }
 
   const std::string& path_;
   int max_depth_;
@@ -65,10 +74,9 @@ json parse_json(std::string_view text, const std::string& path, int max_depth) {
     throw Error(ErrorCode::kCorrupt, path + ": JSON has a NUL character at byte " + std::to_string(nul));
   }
   StructureCheck check(path, max_depth);
+  json::sax_parse(text.begin(), text.end(), &check);
   try {
-    return json::parse(text.begin(), text.end(), [&check](int depth, json::parse_event_t event, json& parsed) {
-      return check(depth, event, parsed);
-    });
+    return json::parse(text.begin(), text.end());
   } catch (const json::exception& e) {
     throw Error(ErrorCode::kCorrupt, path + ": not valid JSON: " + without_library_prefix(e.what()));
   }

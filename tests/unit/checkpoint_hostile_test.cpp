@@ -153,6 +153,21 @@ TEST(HostileFolderLinks, ToRegularFilesAreFollowed) {
   EXPECT_EQ(Checkpoint::open(folder.path()).quantized_layers().size(), 1u);
 }
 
+// Models with thousands of experts have as many; work for each pair of them would take minutes.
+TEST(HostileCheckpoint, ManyTensorsInOneFileAreReadInLinearTime) {
+  const TempFolder folder;
+  std::string header = "{";
+  for (int i = 0; i < 50'000; ++i) {
+    header += std::string(i > 0 ? "," : "") + "\"m." + std::to_string(i) +
+              ".bias\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}";
+  }
+  header += "}";
+  write_bytes(folder / "a.safetensors", safetensors_bytes(header, 0));
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(SafetensorsFile::open(folder / "a.safetensors").tensors().size(), 50'000u);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
 // A pattern that makes a backtracking matcher run for ages.
 TEST(HostilePatterns, DoNotHang) {
   const TempFolder folder;
