@@ -12,12 +12,31 @@ namespace {
 // a reader hang or crash; real patterns are far shorter.
 constexpr size_t kMaxPattern = 512;
 constexpr long kMaxParentheses = 32;
+constexpr int kMaxRepeats = 64;  // all counts such as {1,3} multiplied: each copies what it repeats
 constexpr size_t kMaxName = 512;
 constexpr auto kSyntax = std::regex::ECMAScript
 #ifdef __GLIBCXX__
                          | std::regex_constants::__polynomial
 #endif
     ;
+
+// What the counts in braces multiply a pattern by; more than kMaxRepeats for counts that are none of Python's.
+int repeats(const std::string& pattern) {
+  int product = 1;
+  for (size_t at = pattern.find('{'); at != pattern.npos; at = pattern.find('{', at + 1)) {
+    int most = 0;
+    for (size_t i = at + 1; i < pattern.size() && pattern[i] != '}'; ++i) {
+      if (pattern[i] == ',') {
+        most = 0;
+      } else if (pattern[i] < '0' || pattern[i] > '9' || (most = most * 10 + pattern[i] - '0') > kMaxRepeats) {
+        return kMaxRepeats + 1;
+      }
+    }
+    product *= most > 0 ? most : kMaxRepeats + 1;
+    if (product > kMaxRepeats) return product;
+  }
+  return product;
+}
 
 }  // namespace
 
@@ -31,7 +50,7 @@ void NamePatterns::add(const std::string& entry) {
     throw Error(ErrorCode::kUnsupported, "the pattern " + quote(entry) + " " + why);
   };
   if (pattern.size() > kMaxPattern || std::count(pattern.begin(), pattern.end(), '(') > kMaxParentheses ||
-      pattern.find('{') != pattern.npos) {
+      repeats(pattern) > kMaxRepeats) {
     refuse("is too long or too complex");
   }
   try {
