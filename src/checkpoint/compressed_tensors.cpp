@@ -54,6 +54,7 @@ class Reader {
     for (size_t i = 0; i < table_.tensors().size(); ++i) {
       const CheckpointTensor& tensor = table_.tensors()[i];
       check_foreign(tensor);
+      check_orphan(tensor);
       const std::string layer(layer_of_weight(tensor.name));
       if (layer.empty()) continue;
       if (tensor.view.dtype == DType::kI8 || has_scale(table_, layer)) read_layer(i, layer);
@@ -113,6 +114,19 @@ class Reader {
     for (const char* suffix : {".k_scale", ".v_scale", ".q_scale", ".k_zero_point", ".v_zero_point", ".q_zero_point"}) {
       if (name.ends_with(suffix) && config_.quantizes_cache) loaded_.unused.insert(tensor.name);
     }
+  }
+
+  // Without an index or a description a scale is all that tells of a weight that was lost.
+  void check_orphan(const CheckpointTensor& tensor) {
+    constexpr std::string_view kScale = ".weight_scale";
+    if (!tensor.name.ends_with(kScale)) return;
+    const std::string weight = tensor.name.substr(0, tensor.name.size() - kScale.size()) + ".weight";
+    if (!table_.is_missing(weight) || table_.is_absent(weight) || table_.find(weight + "_packed") != nullptr) return;
+    findings_.add({.file = table_.file_of(tensor.name),
+                   .tensor = weight,
+                   .found = "is missing, but its weight_scale is there",
+                   .expected = "int8, beside its scale",
+                   .cause = "a file of the model is missing, or a tensor was lost when files were split or merged"});
   }
 
   void check_exact_targets() {
