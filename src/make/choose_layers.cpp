@@ -45,8 +45,8 @@ void check_not_transposed(const CheckpointTensor& tensor, const std::string& whe
   if (!tensor.name.ends_with("c_attn.weight") || tensor.view.sizes[1] <= tensor.view.sizes[0]) return;
   throw Error(ErrorCode::kUnsupported,
               str_cat(where, ": tensor ", ck::quote(tensor.name), " has shape ", tensor.view.sizes.str(),
-                      ", which is that of a Conv1D (weights transposed, as in GPT-2), not of a linear layer; quantize "
-                      "the model in Python with a8w8.quantize_model"));
+                      ", which is that of a Conv1D (weights transposed, as in GPT-2), not of a linear layer; "
+                      "checkpoints of W8A8 cannot express it"));
 }
 
 void check_patterns(const std::vector<CheckpointTensor>& tensors, const std::vector<std::string>& skip,
@@ -56,11 +56,14 @@ void check_patterns(const std::vector<CheckpointTensor>& tensors, const std::vec
       const std::string layer(ck::layer_of_weight(tensor.name));
       return !layer.empty() && !skipped_by(layer, {pattern}).empty();
     });
-    if (!is_used) {
-      throw Error(ErrorCode::kInvalidArgument,
-                  str_cat(where, ": skip holds ", ck::quote(pattern), ", which matches no layer; names look like ",
-                          tensors.empty() ? "" : ck::quote(tensors.front().name)));
-    }
+    if (is_used) continue;
+    const auto layer = std::find_if(tensors.begin(), tensors.end(), [](const CheckpointTensor& tensor) {
+      return tensor.view.rank() == 2 && !ck::layer_of_weight(tensor.name).empty();
+    });
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        str_cat(where, ": skip holds ", ck::quote(pattern), ", which matches no layer",
+                layer == tensors.end() ? "" : "; names look like " + ck::quote(ck::layer_of_weight(layer->name))));
   }
 }
 

@@ -35,7 +35,8 @@ const RowRecipe& recipe_of(const QuantizeCheckpointOptions& options) {
 struct Job {
   const CheckpointTensor* from;
   enum { kCopy, kWiden, kQuantize } what = kCopy;
-  size_t to = 0;  // kQuantize: weight; then scale, and for msModelSlim offset
+  size_t to = 0;            // kQuantize: weight; then scale, and for msModelSlim offset
+  bool has_offset = false;  // not to be told from the plan: a tensor of the float model may have that name
 };
 
 struct Plan {
@@ -57,8 +58,8 @@ Plan make_plan(const Tensors& tensors, const make::Choice& choice, const Quantiz
       job.what = Job::kQuantize;
       plan.tensors.push_back({tensor.name, type, DType::kI8, view.sizes});
       plan.tensors.push_back({tensor.name + "_scale", type, small, {view.sizes[0], 1}});
-      if (options.format == CheckpointFormat::kMsModelSlim)
-        plan.tensors.push_back({layer + ".weight_offset", type, small, {view.sizes[0], 1}});
+      job.has_offset = options.format == CheckpointFormat::kMsModelSlim;
+      if (job.has_offset) plan.tensors.push_back({layer + ".weight_offset", type, small, {view.sizes[0], 1}});
     } else {
       const bool widens = is_part && tensor.name.ends_with(".bias") && is_floating(view.dtype) && small != view.dtype;
       if (widens) job.what = Job::kWiden;
@@ -74,12 +75,11 @@ Plan make_plan(const Tensors& tensors, const make::Choice& choice, const Quantiz
   int64_t column = 0;
   while (column < k - 1 && std::isfinite(make::value_at(tensor.view, row * k + column))) ++column;
   const float value = make::value_at(tensor.view, row * k + column);
-  throw Error(ErrorCode::kInvalidArgument,
-              str_cat(where, ": tensor ", ck::quote(tensor.name), " has ", std::isnan(value) ? "NaN" : "infinity",
-                      " in row ", row, ", column ", column,
-                      "; weights must be finite. Likely cause: a damaged file, "
-                      "or a model trained or cast beyond the range of ",
-                      dtype_name(tensor.view.dtype)));
+  throw Error(ErrorCode::kCorrupt, str_cat(where, ": tensor ", ck::quote(tensor.name), " has ",
+                                           std::isnan(value) ? "NaN" : "infinity", " in row ", row, ", column ", column,
+                                           "; weights must be finite. Likely cause: a damaged file, "
+                                           "or a model trained or cast beyond the range of ",
+                                           dtype_name(tensor.view.dtype)));
 }
 
 // Rows [begin, end) of a weight.
@@ -143,10 +143,7 @@ make::Tasks make_tasks(const Plan& plan, const RowRecipe& recipe, ck::Checkpoint
         tasks.push_back({(rows.end - begin) * row_bytes,
                          [rows, &recipe, &output, to, &where] { quantize_rows(rows, recipe, output, to, where); }});
       }
-      if (output.plan()[to].quant_type != ck::kFloatType && to + 2 < output.plan().size() &&
-          output.plan()[to + 2].name.ends_with(".weight_offset")) {
-        tasks.push_back({0, [&output, to] { write_zeros(output, to + 2); }});
-      }
+      if (job.has_offset) tasks.push_back({0, [&output, to] { write_zeros(output, to + 2); }});
     }
   }
   return tasks;
