@@ -66,7 +66,7 @@ void add_convert(CLI::App& app, Action& action) {
   verb->add_option("--part-size", options->make.max_part_bytes, "largest file, e.g. 4GB")
       ->transform(CLI::AsSizeValue(false));
   verb->add_option("--threads", options->make.num_threads, "default: A8W8_NUM_THREADS, or all cores")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 4096));
   verb->add_flag("--sync", options->make.durable, "wait until everything is on the disk");
   verb->add_flag("--json", options->json, "print JSON");
   verb->callback([=, &action] { action = [=] { return convert(*options); }; });

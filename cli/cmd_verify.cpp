@@ -49,7 +49,7 @@ void add_verify(CLI::App& app, Action& action) {
   verb->add_option("--seed", o->seed, "of the first problem of each op; default: another one each time");
   verb->add_option("--isa", o->isa_name, "only this instruction set; a8w8 info lists them");
   verb->add_option("--op", o->op, "only this op");
-  verb->add_option("--threads", o->threads, "only with so many threads")->check(CLI::PositiveNumber);
+  verb->add_option("--threads", o->threads, "only with so many threads")->check(CLI::Range(1, 4096));
   verb->add_flag("--json", o->json, "print JSON");
   verb->callback([=, &action] {
     action = [=] {

@@ -61,7 +61,11 @@ int run(int argc, const char* const* argv) {
     return kWrongUsage;
   }
   try {
-    return action();
+    const int status = action();
+    // A full disk behind a redirection shows only here.
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      return complain("cannot write the answer to standard output", kProblemFound);
+    return status;
   } catch (const Error& error) {
     return complain(error.what(), error.code() == ErrorCode::kInvalidArgument ? kWrongUsage : kProblemFound);
   } catch (const std::exception& error) {
