@@ -68,6 +68,24 @@ def make_batches(
     return batches
 
 
+def longest_input(model: nn.Module) -> int | None:
+    """How many tokens the model takes at once; None if its config says nothing of it."""
+    return getattr(model.config, "max_position_embeddings", None)
+
+
+def check_ids(model: nn.Module, ids: Tensor, what: str) -> None:
+    """ValueError if `ids` (b, s) are too many or not of the model's vocabulary; `what` says whose they are."""
+    vocabulary = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    if vocabulary is not None and int(ids.max()) >= vocabulary:
+        raise ValueError(
+            f"token id {int(ids.max())} of {what} is not below {vocabulary}, the size of the model's vocabulary; "
+            "is the tokenizer that of another model?"
+        )
+    longest = longest_input(model)
+    if longest is not None and ids.shape[1] > longest:
+        raise ValueError(f"{what} has {ids.shape[1]} tokens, but the model takes {longest}")
+
+
 def complain(error: Exception) -> int:
     """Prints an error in the form of the program's; returns the exit status."""
     print(f"a8w8: {error}", file=sys.stderr)

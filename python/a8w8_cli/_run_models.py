@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ._models import check_ids, longest_input
+
 
 def prompts(
     model: nn.Module, tokenizer: Any | None, texts: Sequence[str] | None, ids: Sequence[list[int]] | None
@@ -19,19 +21,10 @@ def prompts(
             found = [(tokenizer.decode(item[0]), item) for _, item in found]
     else:
         found = [(text, tokenizer(text, return_tensors="pt")["input_ids"]) for text in texts or ()]
-    embeddings = model.get_input_embeddings()
-    vocabulary = getattr(embeddings, "num_embeddings", None)
-    longest = getattr(model.config, "max_position_embeddings", None)
     for text, item in found:
         if item.numel() == 0:
             raise ValueError(f"text {text!r} has no tokens")
-        if vocabulary is not None and int(item.max()) >= vocabulary:
-            raise ValueError(
-                f"token id {int(item.max())} of {text or item[0].tolist()!r} is not below {vocabulary}, the size of "
-                "the model's vocabulary; is the tokenizer that of another model?"
-            )
-        if longest is not None and item.shape[1] > longest:
-            raise ValueError(f"{text or 'the list of ids'!r} has {item.shape[1]} tokens, but the model takes {longest}")
+        check_ids(model, item, repr(text) if text else str(item[0].tolist()))
     return found
 
 
@@ -74,7 +67,7 @@ def generate_all(
 def _generate(model: nn.Module, tokenizer: Any | None, text: str | None, ids: Tensor, limit: int) -> dict[str, Any]:
     """Prefill is the forward pass over the input, which gives the first new token; decode are the others."""
     ends = _end_ids(model)
-    room = getattr(model.config, "max_position_embeddings", None)
+    room = longest_input(model)
     steps = limit if room is None else min(limit, room - ids.shape[1] + 1)
     start = time.perf_counter()
     output = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    _check_paths(options)
     texts = _texts(options)
     import a8w8
 
@@ -69,7 +70,10 @@ def _compare(options: argparse.Namespace) -> int:
     config = _models.read_config(options.dir)
     reference = _models.load_float_model(options.float_dir, dtype)
     model = a8w8.load_model(options.dir, dtype=dtype, parity=options.parity)
+    options.max_length = min(options.max_length, _models.longest_input(reference) or options.max_length)
     batches, source = _inputs(options, texts, int(config.get("vocab_size", 0)))
+    for batch in batches:
+        _models.check_ids(reference, batch["input_ids"], source)
     about = {
         "model": options.dir.absolute().name,
         "float model": f"{options.float_dir} ({type(reference).__name__}, {_name(reference.dtype)})",
@@ -77,25 +81,43 @@ def _compare(options: argparse.Namespace) -> int:
         "inputs": f"{source}, {sum(batch['input_ids'].numel() for batch in batches)} tokens with padding",
     }
     comparison = a8w8.compare(reference, model, batches, progress=sys.stderr.isatty(), about=about)
-    if options.html:
-        options.html.write_text(comparison.html(), encoding="utf-8")
     if options.json == "-":
         print(comparison.json())
-        return 0
-    if options.json:
-        Path(options.json).write_text(comparison.json(), encoding="utf-8")
-    print(comparison.summary(), comparison.table(options.rows), sep="\n\n")
-    if len(comparison.rows) > options.rows:
-        print(f"... and {len(comparison.rows) - options.rows} better ones (--rows, --html or --json for all)")
+    else:
+        print(comparison.summary(), comparison.table(options.rows), sep="\n\n")
+        if len(comparison.rows) > options.rows:
+            print(f"... and {len(comparison.rows) - options.rows} better ones (--rows, --html or --json for all)")
+        if options.json:
+            Path(options.json).write_text(comparison.json(), encoding="utf-8")
     if options.html:
-        print(f"\nPage: {options.html}")
+        options.html.write_text(comparison.html(), encoding="utf-8")
+        if options.json != "-":
+            print(f"\nPage: {options.html}")
     return 0
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """What would fail at the end, or after seconds of imports, fails at once."""
+    for folder in (options.float_dir, options.dir):
+        if not folder.is_dir():
+            problem = "is not a folder" if folder.exists() else "does not exist"
+            raise ValueError(f"{folder} {problem}; a model is a folder with config.json and the weights")
+    for option, value in (("--html", options.html), ("--json", None if options.json == "-" else options.json)):
+        if value and not Path(value).absolute().parent.is_dir():
+            raise ValueError(f"{option} {value}: the folder {Path(value).parent} does not exist")
+        if value and Path(value).is_dir():
+            raise ValueError(f"{option} {value} is a folder; a file name is needed")
 
 
 def _texts(options: argparse.Namespace) -> list[str]:
     if options.texts is None:
         return list(SENTENCES)[: options.limit]
-    lines = options.texts.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = options.texts.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ValueError(f"--texts {options.texts}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--texts {options.texts} is not UTF-8: byte {error.start}") from error
     texts = [line for line in lines if line.strip()][: options.limit]
     if not texts:
         raise ValueError(f"{options.texts} holds no text; expected is a text a line")

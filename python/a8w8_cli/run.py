@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
 def _show_texts(results: dict) -> None:
     for item in results["generations"]:
         prompt, produced = item["text"] or _list(item["ids"]), item["new_text"]
-        print(f"{prompt}{produced if produced is not None else ' -> ' + _list(item['new_ids'])}")
+        print(f"{prompt}{_printable(produced) if produced is not None else ' -> ' + _list(item['new_ids'])}")
         decode = f"{item['decode_tokens_per_second']:.1f} tokens/s" if item["decode_tokens_per_second"] else "-"
         print(
             f"  [prefill {item['prefill_tokens']} tokens, {item['prefill_tokens_per_second']:.1f} tokens/s; "
@@ -94,6 +94,11 @@ def _show_embeddings(results: dict) -> None:
         for number, row in enumerate(results["similarities"], start=1):
             print(f"{number:>3} " + "".join(f"{value:8.4f}" for value in row))
     print(f"\n{results['tokens_per_second']:.0f} tokens/s")
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which a model may produce and a terminal would obey."""
+    return "".join(c if c in "\n\t" or ord(c) >= 160 or 32 <= ord(c) < 127 else f"\\x{ord(c):02x}" for c in text)
 
 
 def _list(ids: list[int]) -> str:

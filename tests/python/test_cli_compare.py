@@ -68,8 +68,8 @@ def test_without_a_tokenizer_ids_are_random_and_the_output_says_so(tmp_path, cap
 def test_problems_and_wrong_usage(folders, tmp_path, capsys):
     floats, quantized = map(str, folders)
     for arguments, message in (
-        ([floats, str(tmp_path / "absent")], "absent/config.json does not exist"),
-        ([str(tmp_path / "absent"), quantized], "absent/config.json does not exist"),
+        ([floats, str(tmp_path / "absent")], "absent does not exist; a model is a folder"),
+        ([str(tmp_path / "absent"), quantized], "absent does not exist; a model is a folder"),
         ([quantized, quantized], "the first folder must be the float original"),
         ([floats, quantized, "--texts", str(tmp_path / "none.txt")], "none.txt"),
         ([floats, quantized, "--html", str(tmp_path / "no" / "page.html"), "--limit", "1"], "page.html"),
@@ -83,3 +83,30 @@ def test_problems_and_wrong_usage(folders, tmp_path, capsys):
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--html", "absent/page.html"], "--html absent/page.html: the folder absent does not exist"),
+        (["--json", "."], "--json . is a folder; a file name is needed"),
+        (["--texts", "absent.txt"], "--texts absent.txt: No such file or directory"),
+    ],
+)
+def test_what_would_fail_at_the_end_fails_at_once(option, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([str(tmp_path), str(tmp_path), *option]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_ids_beyond_the_vocabulary_are_refused():
+    from a8w8_cli import _models
+    from transformers import BertConfig, BertModel
+
+    model = BertModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+                                 intermediate_size=8, max_position_embeddings=4))  # fmt: skip
+    _models.check_ids(model, torch.tensor([[0, 8]]), "it")
+    with pytest.raises(ValueError, match="token id 9 of it is not below 9"):
+        _models.check_ids(model, torch.tensor([[9]]), "it")
+    with pytest.raises(ValueError, match="it has 5 tokens, but the model takes 4"):
+        _models.check_ids(model, torch.zeros(1, 5, dtype=torch.int64), "it")
