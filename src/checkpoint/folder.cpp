@@ -114,6 +114,20 @@ void check_index(Folder& folder, const std::set<std::string>& readable, Findings
                   .expected = "there",
                   .cause = "an index of another version of the model"});
   }
+  if (folder.index.empty()) return;
+  int64_t left_out = 0;
+  const CheckpointTensor* first = nullptr;
+  for (const CheckpointTensor& tensor : folder.table.tensors()) {
+    if (folder.index.contains(tensor.name)) continue;
+    if (left_out++ == 0) first = &tensor;
+  }
+  if (left_out == 0) return;
+  findings.warn(
+      {.file = folder.table.file_of(first->name),
+       .tensor = first->name,
+       .found = str_cat("is not in the index", left_out > 1 ? str_cat(", nor are ", left_out - 1, " more") : ""),
+       .expected = "there, with its file",
+       .cause = "an index of another version of the model; the tensors are read all the same"});
 }
 
 }  // namespace

@@ -135,6 +135,19 @@ TEST(Inspect, FloatTensorsOutsideTheDescriptionAreOneWarning) {
   EXPECT_NE(report.findings[0].found.find("and 1 others are not named"), std::string::npos);
 }
 
+TEST(Inspect, TensorsThatTheIndexLeavesOutAreOneWarning) {
+  const TempFolder folder;
+  CheckpointBuilder builder;
+  write_msmodelslim(folder, builder.dynamic_layer("a").dynamic_layer("b"));
+  write_bytes(folder / "model.safetensors.index.json",
+              R"({"weight_map":{"a.weight":"model.safetensors","a.weight_scale":"model.safetensors"}})");
+  const CheckpointReport report = inspect(folder.path());
+  EXPECT_TRUE(report.ok());
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_TRUE(report.findings[0].is_warning);
+  EXPECT_TRUE(report.findings[0].found.starts_with("is not in the index, nor are ")) << report.findings[0].found;
+}
+
 TEST(Inspect, Int4WeightsMustAgreeWithScaleBias) {
   const TempFolder folder;
   const auto write = [&](const std::vector<int8_t>& bytes, const Dims& sizes, const std::vector<float>& scale_bias) {
