@@ -59,16 +59,10 @@ void add_convert(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("convert", "a W8A8 checkpoint to another format");
   const auto options = std::make_shared<Options>();
   verb->add_option("dir", options->from, "the checkpoint's folder")->required();
-  verb->add_option("-o,--output", options->to, "the folder to write")->required();
   verb->add_option("--format", options->format, "what the folder is to be")
       ->required()
       ->check(CLI::IsMember({"msmodelslim", "compressed-tensors"}));
-  verb->add_option("--part-size", options->make.max_part_bytes, "largest file, e.g. 4GB")
-      ->transform(CLI::AsSizeValue(false));
-  verb->add_option("--threads", options->make.num_threads, "default: A8W8_NUM_THREADS, or all cores")
-      ->check(CLI::Range(1, 4096));
-  verb->add_flag("--sync", options->make.durable, "wait until everything is on the disk");
-  verb->add_flag("--json", options->json, "print JSON");
+  add_output_options(*verb, options);
   verb->callback([=, &action] { action = [=] { return convert(*options); }; });
 }
 

@@ -87,7 +87,6 @@ void add_quantize(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("quantize", "a float model's folder to a W8A8 checkpoint");
   const auto options = std::make_shared<Options>();
   verb->add_option("float_dir", options->from, "the model's folder: safetensors and config.json")->required();
-  verb->add_option("-o,--output", options->to, "the folder to write")->required();
   verb->add_option("--scheme", options->scheme,
                    "w8a8_dynamic; w8a8 (static, with --calibration, --smooth, ...) is the Python command's: "
                    "quantize --scheme w8a8 --help")
@@ -97,12 +96,7 @@ void add_quantize(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"msmodelslim", "compressed-tensors"}))
       ->capture_default_str();
   verb->add_option("--skip", options->make.skip, "layers to leave float: names, or patterns with * ? [...]");
-  verb->add_option("--part-size", options->make.max_part_bytes, "largest file, e.g. 4GB")
-      ->transform(CLI::AsSizeValue(false));
-  verb->add_option("--threads", options->make.num_threads, "default: A8W8_NUM_THREADS, or all cores")
-      ->check(CLI::Range(1, 4096));
-  verb->add_flag("--sync", options->make.durable, "wait until everything is on the disk");
-  verb->add_flag("--json", options->json, "print JSON");
+  add_output_options(*verb, options);
   verb->callback([=, &action] { action = [=] { return quantize(*options); }; });
 }
 

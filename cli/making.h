@@ -1,7 +1,10 @@
-// What the verbs that write checkpoints share: a bar that shows how far they are, and a way to stop them.
+// What the verbs that write checkpoints share: their options, a bar that shows how far they are, and a way to stop
+// them.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <chrono>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -58,6 +61,18 @@ int run_interruptibly(ByteProgress& progress, const Work& work) {
   } catch (const Interrupted&) {
     return kInterrupted;
   }
+}
+
+// What both verbs take besides what to read. Options: to, json, and make, an options struct of make_checkpoint.h.
+template <class Options>
+void add_output_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
+  verb.add_option("-o,--output", options->to, "the folder to write")->required();
+  verb.add_option("--part-size", options->make.max_part_bytes, "largest file, e.g. 4GB")
+      ->transform(CLI::AsSizeValue(false));
+  verb.add_option("--threads", options->make.num_threads, "default: A8W8_NUM_THREADS, or all cores")
+      ->check(CLI::Range(1, 4096));
+  verb.add_flag("--sync", options->make.durable, "wait until everything is on the disk");
+  verb.add_flag("--json", options->json, "print JSON");
 }
 
 }  // namespace a8w8::cli

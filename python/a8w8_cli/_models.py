@@ -1,7 +1,6 @@
 """What the verbs that run models share: models, tokenizers, texts to ids. It needs torch: import it inside `main`."""
 
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,21 +26,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"{file} does not exist; a model is a folder with config.json and the weights")
     return json.loads(file.read_text(encoding="utf-8"))
-
-
-def load_float_model(folder: Path, dtype: torch.dtype | str = "auto") -> nn.Module:
-    """The transformers model of a float folder."""
-    config = read_config(folder)
-    if "quantization_config" in config or any(folder.glob("quant_model_description*.json")):
-        raise ValueError(f"{folder} holds a quantized model; the first folder must be the float original")
-    names = config.get("architectures") or ["AutoModel"]
-    model_class = getattr(transformers, names[0], None)
-    if model_class is None:
-        raise ValueError(
-            f'{folder / "config.json"}: "architectures" names {names[0]}, which transformers '
-            f"{transformers.__version__} does not have"
-        )
-    return model_class.from_pretrained(folder, dtype=dtype, local_files_only=True).eval()
 
 
 def load_tokenizer(*folders: Path) -> Any | None:
@@ -84,9 +68,3 @@ def check_ids(model: nn.Module, ids: Tensor, what: str) -> None:
     longest = longest_input(model)
     if longest is not None and ids.shape[1] > longest:
         raise ValueError(f"{what} has {ids.shape[1]} tokens, but the model takes {longest}")
-
-
-def complain(error: Exception) -> int:
-    """Prints an error in the form of the program's; returns the exit status."""
-    print(f"a8w8: {error}", file=sys.stderr)
-    return 1

@@ -8,18 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._command import Problem, first_line
+
 if TYPE_CHECKING:
     import torch
 
 ID_FILES = (".safetensors", ".npz", ".pt")
-
-
-class Usage(Exception):
-    """The command line is wrong: exit status 2."""
-
-
-class Problem(Exception):
-    """The files are wrong: exit status 1."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +82,6 @@ def _tokenized(folder: Path, file: Path, texts: Iterable[str], longest: int) -> 
             f"put the tokenizer's files there, or give --calibration token ids: input_ids in {', '.join(ID_FILES)}"
         ) from error
     return [tokenizer(text, truncation=True, max_length=longest)["input_ids"] for text in texts]
-
-
-def first_line(error: Exception) -> str:
-    """Of its message; some explain themselves at length."""
-    return next(iter(str(error).splitlines()), "")
 
 
 def _stored_ids(file: Path) -> Iterator["torch.Tensor"]:

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from ._command import exit_status, positive
+
 SENTENCES = (
     "The library opens at nine in the morning and closes at eight.",
     "She repaired the old radio with a soldering iron and a lot of patience.",
@@ -29,11 +31,7 @@ _BATCH = 4
 def main(arguments: list[str]) -> int:
     """Exit status: 0 compared, 1 something is wrong with the folders, 2 wrong usage."""
     options = _parser().parse_args(arguments)
-    try:
-        return _compare(options)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        print(f"a8w8: {error}", file=sys.stderr)
-        return 1
+    return exit_status(lambda: _compare(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,12 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("float_dir", type=Path, metavar="FLOAT_DIR", help="the float model: config.json and weights")
     parser.add_argument("dir", type=Path, metavar="DIR", help="the same model, quantized")
     parser.add_argument("--texts", type=Path, metavar="FILE", help="a text a line; default: sentences of our own")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N texts")
-    parser.add_argument("--max-length", type=_positive, default=256, metavar="L", help="tokens of a text (%(default)s)")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N texts")
+    parser.add_argument("--max-length", type=positive, default=256, metavar="L", help="tokens of a text (%(default)s)")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
                         help="of both models; default: what each config.json says")  # fmt: skip
     parser.add_argument("--parity", choices=("exact", "vllm-ascend"), default="exact", help="(%(default)s)")
-    parser.add_argument("--rows", type=_positive, default=20, metavar="N", help="layers in the table (%(default)s)")
+    parser.add_argument("--rows", type=positive, default=20, metavar="N", help="layers in the table (%(default)s)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots and all layers")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="write JSON; without FILE print it instead"
@@ -64,11 +62,12 @@ def _compare(options: argparse.Namespace) -> int:
     import a8w8
 
     from . import _models
+    from .float_model import load_float_model
 
     _models.be_quiet()
     dtype = _models.DTYPES.get(options.dtype, "auto")
     config = _models.read_config(options.dir)
-    reference = _models.load_float_model(options.float_dir, dtype)
+    reference = load_float_model(options.float_dir, dtype)
     model = a8w8.load_model(options.dir, dtype=dtype, parity=options.parity)
     options.max_length = min(options.max_length, _models.longest_input(reference) or options.max_length)
     batches, source = _inputs(options, texts, int(config.get("vocab_size", 0)))
@@ -148,10 +147,3 @@ def _inputs(options: argparse.Namespace, texts: list[str], vocab_size: int) -> t
 
 def _name(dtype: object) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value

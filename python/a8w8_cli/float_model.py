@@ -7,15 +7,16 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .calibration_inputs import Problem, Usage, first_line
+from ._command import Problem, Usage, first_line
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 _ROUTERS = ("gate", "shared_expert_gate", "wg")
 
 
-def load_float_model(folder: Path) -> "nn.Module":
+def load_float_model(folder: Path, dtype: "str | torch.dtype" = "auto") -> "nn.Module":
     """The transformers model that config.json names, with the folder's weights; nothing is fetched."""
     config_file = folder / "config.json"
     if not config_file.is_file():
@@ -33,7 +34,7 @@ def load_float_model(folder: Path) -> "nn.Module":
         raise Problem(
             f'{config_file}: "architectures" is {names}, allowed: one class of transformers {transformers.__version__}'
         )
-    model, info = _loaded(folder, model_class.from_pretrained, dtype="auto", output_loading_info=True)
+    model, info = _loaded(folder, model_class.from_pretrained, dtype=dtype, output_loading_info=True)
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise Problem(

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .calibration_inputs import Problem, Usage, check_calibration_file, read_batches
+from ._command import Problem, Usage, exit_status
+from .calibration_inputs import check_calibration_file, read_batches
 from .float_model import check_output, choose_layers, load_float_model
 
 if TYPE_CHECKING:
@@ -22,20 +23,12 @@ NAMES_SHOWN = 4
 def main(arguments: list[str]) -> int:
     """Runs the verb; the exit status: 0 fine, 1 something is wrong with the files, 2 wrong usage."""
     options = _parse(arguments)
-    try:
+
+    def work() -> int:
         _check(options)
         return _quantize(options)
-    except Usage as error:
-        return _complain(error, 2)
-    except (Problem, OSError, ValueError, RuntimeError) as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return 130
 
-
-def _complain(error: Exception, status: int) -> int:
-    print(f"a8w8: {error}", file=sys.stderr)
-    return status
+    return exit_status(work)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

@@ -2,8 +2,9 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
+
+from ._command import exit_status, positive
 
 
 def main(arguments: list[str]) -> int:
@@ -14,11 +15,7 @@ def main(arguments: list[str]) -> int:
         parser.error(
             "give --text or --ids, each as often as you like" if not options.text else "give --text or --ids, not both"
         )
-    try:
-        return _run(options)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        print(f"a8w8: {error}", file=sys.stderr)
-        return 1
+    return exit_status(lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text", action="append", metavar="TEXT", help="input; may be given again")
     parser.add_argument("--ids", action="append", type=_ids, metavar="1,2,3", help="token ids in place of a text")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR2", help="where the tokenizer is, if it is not in DIR")
-    parser.add_argument("--max-new-tokens", type=_positive, default=32, metavar="N", help="of a decoder (%(default)s)")
+    parser.add_argument("--max-new-tokens", type=positive, default=32, metavar="N", help="of a decoder (%(default)s)")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
                         help="of all that is not int8; default: what config.json says")  # fmt: skip
     parser.add_argument("--parity", choices=("exact", "vllm-ascend"), default="exact", help="(%(default)s)")
@@ -113,10 +110,3 @@ def _ids(text: str) -> list[int]:
     if not ids or min(ids) < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of token ids such as 1,2,3")
     return ids
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value

@@ -15,6 +15,7 @@
 
 #include "support/checkpoint_builder.h"
 #include "support/checkpoint_files.h"
+#include "support/program.h"
 
 namespace a8w8::cli {
 namespace {
@@ -26,23 +27,12 @@ using Names = std::set<std::string>;
 
 const std::string kFloat = A8W8_TEST_DATA "/float-bf16";
 
-struct Result {
-  int status;
-  std::string output;  // of stdout and stderr
-};
+using Result = a8w8::testing::ProgramResult;
+using a8w8::testing::contains;
 
 Result run(const std::string& arguments, const std::string& before = "") {
-  const std::string command = "(" + before + " '" A8W8_CLI_PROGRAM "' " + arguments + ") 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  Result result{-1, ""};
-  char buffer[4096];
-  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) result.output.append(buffer, n);
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) result.status = WEXITSTATUS(status);
-  return result;
+  return a8w8::testing::run_program(arguments, before);
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 TEST(Quantize, SaysWhatItDid) {
   const TempFolder folder;

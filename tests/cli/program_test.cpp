@@ -1,7 +1,7 @@
 // The program as it is run: output, JSON, exit statuses.
+#include "support/program.h"
+
 #include <gtest/gtest.h>
-#include <stdio.h>
-#include <sys/wait.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,23 +10,12 @@
 namespace a8w8::cli {
 namespace {
 
-struct Result {
-  int status;
-  std::string output;  // of stdout and stderr
-};
+using Result = a8w8::testing::ProgramResult;
+using a8w8::testing::contains;
 
-Result run(const std::string& arguments, const std::string& environment = "") {
-  const std::string command = environment + " '" A8W8_CLI_PROGRAM "' " + arguments + " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  Result result{-1, ""};
-  char buffer[4096];
-  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) result.output.append(buffer, n);
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) result.status = WEXITSTATUS(status);
-  return result;
+Result run(const std::string& arguments, const std::string& before = "") {
+  return a8w8::testing::run_program(arguments, before);
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 TEST(Program, ExplainsItself) {
   const Result help = run("--help");

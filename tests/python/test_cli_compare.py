@@ -70,7 +70,7 @@ def test_problems_and_wrong_usage(folders, tmp_path, capsys):
     for arguments, message in (
         ([floats, str(tmp_path / "absent")], "absent does not exist; a model is a folder"),
         ([str(tmp_path / "absent"), quantized], "absent does not exist; a model is a folder"),
-        ([quantized, quantized], "the first folder must be the float original"),
+        ([quantized, quantized], "is quantized already"),
         ([floats, quantized, "--texts", str(tmp_path / "none.txt")], "none.txt"),
         ([floats, quantized, "--html", str(tmp_path / "no" / "page.html"), "--limit", "1"], "page.html"),
     ):

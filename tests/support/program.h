@@ -13,8 +13,9 @@ struct ProgramResult {
   std::string output;  // of stdout and stderr
 };
 
-inline ProgramResult run_program(const std::string& arguments) {
-  const std::string command = "'" A8W8_CLI_PROGRAM "' " + arguments + " 2>&1";
+// `before` stands in front of the program's name: settings of the environment, or other commands of the shell.
+inline ProgramResult run_program(const std::string& arguments, const std::string& before = "") {
+  const std::string command = "(" + before + " '" A8W8_CLI_PROGRAM "' " + arguments + ") 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   ProgramResult result{-1, ""};
   char buffer[4096];
@@ -23,5 +24,7 @@ inline ProgramResult run_program(const std::string& arguments) {
   if (WIFEXITED(status)) result.status = WEXITSTATUS(status);
   return result;
 }
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace a8w8::testing

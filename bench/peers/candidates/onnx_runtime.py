@@ -1,5 +1,6 @@
 """ONNX Runtime: a session for each weight and thread count, input and output bound, so that nothing is copied."""
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,13 @@ class _OnnxRuntime(Candidate):
         self.version = f"{onnxruntime.__version__}"
         self._onnx, self._runtime = onnx, onnxruntime
 
+    @abstractmethod
     def _node(self, weights: Weights) -> Any:
         """The node from "x" to "y"."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _constants(self, weights: Weights) -> dict[str, np.ndarray]:
-        raise NotImplementedError
+        """What the node reads besides "x", by name."""
 
     def pack(self, weights: Weights, threads: int) -> Any:
         return self._session(weights, threads, {})
