@@ -27,7 +27,7 @@ help:  ## list the commands
 
 .PHONY: demo
 demo: $(RELEASE)/build.ninja  ## quantize a real model, run it, show what it costs and gains; sets up what is missing
-	@cmake --build --preset release --parallel $(JOBS) --target a8w8_torch $(call or_die,the op library does not build)
+	@cmake --build --preset release --parallel $(JOBS) --target a8w8_package $(call or_die,the op library does not build)
 	@$(VENV)/python examples/minilm/demo.py $(DEMO)
 
 .PHONY: test
@@ -73,7 +73,7 @@ lint: setup-test  ## check formatting and style of C++ and Python
 
 .PHONY: bench-peers
 bench-peers: $(RELEASE)/build.ninja  ## compare the int8 linear with its peers on this CPU; BENCH="--suite quick" is a short one
-	@cmake --build --preset release --parallel $(JOBS) --target a8w8_torch a8w8_cli $(call or_die,the build failed)
+	@cmake --build --preset release --parallel $(JOBS) --target a8w8_package a8w8_cli $(call or_die,the build failed)
 	@scripts/setup_bench.sh
 	@.venv-bench/bin/python bench/peers.py $(BENCH)
 

@@ -37,8 +37,8 @@ fi
 # Editable: a .pth to python/, where the developer build also puts the op library. CMake is not run a second time.
 package=$(hash pyproject.toml CMakeLists.txt)
 if ! up_to_date package "$package"; then
-  # Settings by environment: the pip of Debian 12 and Ubuntu 22.04 has no -C.
-  SKBUILD_WHEEL_CMAKE=false SKBUILD_EDITABLE_MODE=inplace "${install[@]}" --no-deps --no-build-isolation -e . ||
+  # Settings by environment: the pip of Debian 12 and Ubuntu 22.04 has no -C. A package without CMake has nothing compiled in it.
+  SKBUILD_WHEEL_CMAKE=false SKBUILD_WHEEL_PY_API=py3 SKBUILD_EDITABLE_MODE=inplace "${install[@]}" --no-deps --no-build-isolation -e . ||
     die "pip could not install this package into .venv"
   echo "$package" >$stamps/package
 fi

@@ -133,16 +133,6 @@ TORCH_LIBRARY_FRAGMENT(npu, m) {
               "int? dst_type=None, str quant_mode=\"pertoken\", float dst_type_max=0.0) -> (Tensor, Tensor)");
 }
 
-// The op for callers in a hurry. PyTorch asks a call's keywords for each parameter by name and a dtype for
-// __torch_function__: for the vendor's schema that takes longer than a small product. This one is filled by position,
-// with numbers for dtypes; it calls the vendor's op, and is never seen below Autograd.
-TORCH_LIBRARY_FRAGMENT(a8w8, m) {
-  m.def(
-      "quant_matmul(Tensor x1, Tensor x2, Tensor scale, Tensor? offset=None, Tensor? pertoken_scale=None, "
-      "Tensor? bias=None, int? output_dtype=None) -> Tensor",
-      call_quant_matmul, {at::Tag::pt2_compliant_tag});
-}
-
 TORCH_LIBRARY_IMPL(npu, CPU, m) { implement<Mode::kCpu>(m); }
 TORCH_LIBRARY_IMPL(npu, Meta, m) { implement<Mode::kMeta>(m); }
 

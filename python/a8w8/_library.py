@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from . import _calls
+
 ENVIRONMENT_VARIABLE = "A8W8_TORCH_LIBRARY"  # a library elsewhere, for instance in a build folder
 
 
@@ -37,6 +39,7 @@ def load() -> None:
         torch.ops.load_library(path)
     except OSError as error:
         raise ImportError(_explain(path, str(error), built_with)) from error
+    _calls.install(path.with_name("_calls.abi3.so"))
 
 
 def _import_torch_npu() -> None:

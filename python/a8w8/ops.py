@@ -9,16 +9,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch._C import _is_tracing as is_tracing  # torch.jit.is_tracing takes three times as long to say no
-from torch.compiler import is_compiling
 
-# Looked up once: of a call of a small layer, the way into PyTorch is the longest part.
+# Looked up once: of a call of a small layer, the way into PyTorch is the longest part (see _calls.py).
 _linear_dynamic = torch.ops.a8w8.linear_dynamic
 _linear_static = torch.ops.a8w8.linear_static
-# npu_quant_matmul by position, with numbers for dtypes; see its definition in adapters/torch/npu_ops.cpp.
-_quant_matmul = torch.ops.a8w8.quant_matmul.op
+_quant_matmul = torch.ops.npu.npu_quant_matmul
 _quant_matmul_packed = torch.ops.a8w8.quant_matmul_packed
-_NUMBERS = {torch.int8: 1, torch.int32: 3, torch.float16: 5, torch.bfloat16: 15}
 
 
 def quant_matmul(
@@ -54,18 +50,16 @@ def quant_matmul(
     Returns:
         (..., m, n) of output_dtype. Which dtypes go together is a table of the product, see `a8w8.product()`.
     """
-    if group_sizes is not None or is_compiling() or is_tracing():  # a graph holds the op itself
-        return torch.ops.npu.npu_quant_matmul(
-            x1,
-            x2,
-            scale,
-            offset=offset,
-            pertoken_scale=pertoken_scale,
-            bias=bias,
-            output_dtype=output_dtype,
-            group_sizes=group_sizes,
-        )
-    return _quant_matmul(x1, x2, scale, offset, pertoken_scale, bias, _NUMBERS.get(output_dtype, output_dtype))
+    return _quant_matmul(
+        x1,
+        x2,
+        scale,
+        offset=offset,
+        pertoken_scale=pertoken_scale,
+        bias=bias,
+        output_dtype=output_dtype,
+        group_sizes=group_sizes,
+    )
 
 
 def trans_quant_param(scale: Tensor, offset: Tensor | None = None, round_mode: int = 0) -> Tensor:
@@ -260,8 +254,7 @@ def quant_matmul_packed(
     Returns:
         (..., m, n) of output_dtype, the bits of `quant_matmul` with the plain weight.
     """
-    dtype = _NUMBERS.get(output_dtype, output_dtype)
-    return _quant_matmul_packed(x1, packed, scale, n, offset, pertoken_scale, bias, dtype)
+    return _quant_matmul_packed(x1, packed, scale, n, offset, pertoken_scale, bias, output_dtype)
 
 
 def linear_dynamic(x: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None = None) -> Tensor:

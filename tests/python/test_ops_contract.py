@@ -61,7 +61,6 @@ CALLS = {
         (XQ.view(2, 3, 16), W.t(), S),
         {"pertoken_scale": torch.rand(3), "bias": torch.rand(8), "output_dtype": 15},
     ),
-    "quant_matmul_by_position": (torch.ops.a8w8.quant_matmul, (XQ, W.t(), S, None, torch.rand(6), None, 15), {}),
     "trans_quant_param": (torch.ops.npu.npu_trans_quant_param, (S, torch.rand(1)), {}),
     "quantize": (torch.ops.npu.npu_quantize, (X, torch.rand(16), None, 12), {}),
     "dynamic_quant": (torch.ops.npu.npu_dynamic_quant, (X,), {}),
@@ -115,29 +114,6 @@ CALLS = {
 def test_opcheck(call):
     op, args, kwargs = CALLS[call]
     torch.library.opcheck(op.default, args, kwargs)
-
-
-# The short way of ops.quant_matmul is not a second op: what looks on, and what records a graph, finds the vendor's.
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad])
-def test_the_short_way_calls_the_vendors_op(mode):
-    seen = []
-
-    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            seen.append(function)
-            return function(*args, **kwargs or {})
-
-    def f(x, w, scale):
-        return a8w8.ops.quant_matmul(x, w, scale, offset=torch.ones(1), output_dtype=torch.int8)
-
-    with mode():
-        expected = torch.ops.npu.npu_quant_matmul(XQ, W.t(), S, offset=torch.ones(1), output_dtype=torch.int8)
-        assert torch.equal(f(XQ, W.t(), S), expected)
-        with Watch():
-            f(XQ, W.t(), S)
-        traced = torch.jit.trace(f, (XQ, W.t(), S))
-    assert torch.ops.npu.npu_quant_matmul.default in seen and torch.ops.a8w8.quant_matmul.default not in seen
-    assert "npu::npu_quant_matmul" in str(traced.graph) and "a8w8::quant_matmul" not in str(traced.graph)
 
 
 # There is no derivative: autograd says so when asked, and leaves everybody else alone.
