@@ -28,6 +28,9 @@ fi
 has cmake || need cmake
 has ninja || need ninja-build
 has "$python" && "$python" -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
+# Wanted, not needed: without Python's headers calls of ops take PyTorch's own, slower way.
+python_headers() { "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.isfile(sysconfig.get_path("include") + "/Python.h"))'; }
+{ has "$python" && python_headers; } || need python3-dev
 has_header nlohmann/json.hpp || need nlohmann-json3-dev
 has_header CLI/CLI.hpp || need libcli11-dev
 if [[ $role == test ]]; then
