@@ -34,52 +34,83 @@ __m128i to_s8(__m256 y, __m256i offset) {
   return _mm_packs_epi16(q16, q16);
 }
 
-// The rule of float_to_bfloat16 in a8w8/half.h.
-__m128i to_bfloat16(__m256 y) {
+// The rule of float_to_bfloat16 in a8w8/half.h, but for NaN, in the low half of each lane.
+[[gnu::always_inline]] inline __m256i rounded_to_bfloat16(__m256 y) {
   const __m256i bits = _mm256_castps_si256(y);
-  const __m256i high = _mm256_srli_epi32(bits, 16);
-  const __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   const __m256i round = _mm256_add_epi32(_mm256_set1_epi32(0x7fff), odd);
-  const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, round), 16);
-  const __m256i quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
+  return _mm256_srli_epi32(_mm256_add_epi32(bits, round), 16);
+}
+
+[[gnu::always_inline]] inline __m256i quieted(__m256 y, __m256i rounded) {
+  const __m256i quiet = _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(y), 16), _mm256_set1_epi32(0x40));
   const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(y, y, _CMP_UNORD_Q));
-  const __m256i h = _mm256_blendv_epi8(rounded, quiet, is_nan);
-  return _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+  return _mm256_blendv_epi8(rounded, quiet, is_nan);
+}
+
+// Sixteen at once: NaN is rare, and one look tells of all.
+[[gnu::always_inline]] inline __m256i to_bfloat16(__m256 y0, __m256 y1) {
+  __m256i h0 = rounded_to_bfloat16(y0), h1 = rounded_to_bfloat16(y1);
+  if (_mm256_movemask_ps(_mm256_cmp_ps(y0, y1, _CMP_UNORD_Q))) [[unlikely]] {
+    h0 = quieted(y0, h0), h1 = quieted(y1, h1);
+  }
+  return _mm256_permute4x64_epi64(_mm256_packus_epi32(h0, h1), _MM_SHUFFLE(3, 1, 2, 0));
+}
+
+[[gnu::always_inline]] inline __m256i load(const int32_t* x, int64_t count, __m256i mask) {
+  return count == kLanes ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)) : _mm256_maskload_epi32(x, mask);
+}
+[[gnu::always_inline]] inline __m256 load(const float* x, int64_t count, __m256i mask) {
+  return count == kLanes ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, mask);
+}
+
+[[gnu::always_inline]] inline __m256i biased_sums(const EpilogueTile& t, int64_t i, int64_t j, int64_t count) {
+  const __m256i mask = first_lanes(count);
+  const __m256i c = load(t.c + i * t.ldc + j, count, mask);
+  return t.bias_i32 ? _mm256_add_epi32(c, load(t.bias_i32 + j, count, mask)) : c;
+}
+
+// What a floating output is rounded from.
+[[gnu::always_inline]] inline __m256 floats(const EpilogueTile& t, int64_t i, int64_t j, int64_t count) {
+  const __m256i mask = first_lanes(count);
+  __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(biased_sums(t, i, j, count)), load(t.scale + j, count, mask));
+  if (t.row_scale) y = _mm256_mul_ps(y, _mm256_set1_ps(t.row_scale[i]));
+  if (t.bias_f32) y = _mm256_add_ps(y, load(t.bias_f32 + j, count, mask));
+  return y;
 }
 
 // Columns j .. j + count - 1 of row i, count <= 8.
 template <DType kOut>
 [[gnu::always_inline]] inline void columns(const EpilogueTile& t, int64_t i, int64_t j, int64_t count) {
-  const __m256i mask = first_lanes(count);
   const size_t n = static_cast<size_t>(count);
   const int64_t at = i * t.ldo + j;
-  __m256i c = _mm256_maskload_epi32(t.c + i * t.ldc + j, mask);
-  if (t.bias_i32) c = _mm256_add_epi32(c, _mm256_maskload_epi32(t.bias_i32 + j, mask));
   if constexpr (kOut == DType::kI32) {
-    store(static_cast<int32_t*>(t.out) + at, c, n * sizeof(int32_t));
-    return;
-  }
-  __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(c), _mm256_maskload_ps(t.scale + j, mask));
-  if constexpr (kOut == DType::kI8) {
-    const __m256i offset = t.offset ? _mm256_maskload_epi32(t.offset + j, mask) : _mm256_setzero_si256();
-    const __m128i q = to_s8(y, offset);
+    store(static_cast<int32_t*>(t.out) + at, biased_sums(t, i, j, count), n * sizeof(int32_t));
+  } else if constexpr (kOut == DType::kI8) {
+    const __m256i mask = first_lanes(count);
+    const __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(biased_sums(t, i, j, count)), load(t.scale + j, count, mask));
+    const __m128i q = to_s8(y, t.offset ? load(t.offset + j, count, mask) : _mm256_setzero_si256());
     std::memcpy(static_cast<int8_t*>(t.out) + at, &q, n);
-    return;
-  }
-  if (t.row_scale) y = _mm256_mul_ps(y, _mm256_set1_ps(t.row_scale[i]));
-  if (t.bias_f32) y = _mm256_add_ps(y, _mm256_maskload_ps(t.bias_f32 + j, mask));
-  if constexpr (kOut == DType::kF32) {
-    store(static_cast<float*>(t.out) + at, _mm256_castps_si256(y), n * sizeof(float));
+  } else if constexpr (kOut == DType::kF32) {
+    store(static_cast<float*>(t.out) + at, _mm256_castps_si256(floats(t, i, j, count)), n * sizeof(float));
   } else {
-    const __m128i h = kOut == DType::kF16 ? _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT) : to_bfloat16(y);
+    const __m256 y = floats(t, i, j, count);
+    const __m128i h = kOut == DType::kF16 ? _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT)
+                                          : _mm256_castsi256_si128(to_bfloat16(y, y));
     store(static_cast<uint16_t*>(t.out) + at, h, n * sizeof(uint16_t));
   }
 }
 
 template <DType kOut>
-void rows(const EpilogueTile& t) {
+void rows(EpilogueTile t) {  // a copy: what is stored cannot be a field of it
   for (int64_t i = 0; i < t.rows; ++i) {
     int64_t j = 0;
+    if constexpr (kOut == DType::kBF16) {
+      uint16_t* const out = static_cast<uint16_t*>(t.out) + i * t.ldo;
+      for (; j + 2 * kLanes <= t.cols; j += 2 * kLanes) {
+        store(out + j, to_bfloat16(floats(t, i, j, kLanes), floats(t, i, j + kLanes, kLanes)), 2 * kLanes * sizeof *out);
+      }
+    }
     for (; j + kLanes <= t.cols; j += kLanes) columns<kOut>(t, i, j, kLanes);
     if (j < t.cols) columns<kOut>(t, i, j, t.cols - j);
   }
