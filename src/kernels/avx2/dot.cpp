@@ -8,17 +8,13 @@
 // [next-rows] The rows of b that come next are fetched into L2 meanwhile: the hardware starts each row anew and stops
 // at page ends. On a Zen 3, one core, n = k = 4096 (b in L3), that is 27 instead of 21 GB/s at m = 1 and 13 instead of
 // 10 at m = 4.
-#include <immintrin.h>
-
-#include <cstring>
-
+#include "kernels/avx2/dot_pass.h"
 #include "kernels/avx2/kernels.h"
 
 namespace a8w8::avx2 {
 namespace {
 
 constexpr int kStep = 16;  // elements of k in one register of int16
-constexpr int kLine = 64;  // bytes of a cache line
 
 [[gnu::always_inline]] inline __m256i load(const int8_t* x) {
   return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
@@ -30,25 +26,11 @@ constexpr int kLine = 64;  // bytes of a cache line
   return load(bytes);
 }
 
-// Element r of the result is the sum of the eight lanes of v[r].
-[[gnu::always_inline]] inline __m128i sums(__m256i v0, __m256i v1, __m256i v2, __m256i v3) {
-  const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(v0, v1), _mm256_hadd_epi32(v2, v3));
-  return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
-}
-
-struct Rows {
-  const int16_t* a;  // the first of M rows in their panel
-  int64_t a_step;    // from one block of k to the next
-  const int32_t* init;
-  int32_t* c;
-  int64_t ldc;
-};
-
 // R columns of c from `cols` <= R rows of b; the missing rows repeat the last one and are not stored. The rows `ahead`
 // bytes further are needed next.
 template <int M, int R>
-[[gnu::always_inline]] inline void columns(const Rows& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb,
-                                           int64_t ahead) {
+[[gnu::always_inline]] inline void columns(const Rows<int16_t>& x, int64_t cols, int64_t k, const int8_t* b,
+                                           int64_t ldb, int64_t ahead) {
   const int8_t* rows[R];
   for (int r = 0; r < R; ++r) rows[r] = b + (r < cols ? r : cols - 1) * ldb;
   __m256i acc[M][4];
@@ -79,45 +61,28 @@ template <int M, int R>
     }
     step(a, [p](const int8_t* b) { return load(b + p); });
   }
-#pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) {
-    alignas(16) int32_t c4[4];
-    const __m128i sum = sums(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);
-    _mm_store_si128(reinterpret_cast<__m128i*>(c4), _mm_add_epi32(sum, _mm_set1_epi32(x.init[i])));
-    std::memcpy(x.c + i * x.ldc, c4, static_cast<size_t>(cols) * sizeof(int32_t));
-  }
+  store_sums<M>(x, cols, acc);
 }
 
 // M rows of a against `cols` rows of b, which are in L1 after the first R of them have passed.
 template <int M, int R>
-void pass(const Rows& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead) {
+void pass(const Rows<int16_t>& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead) {
   for (int64_t j = 0; j < cols; j += R) {
-    Rows at = x;
+    Rows<int16_t> at = x;
     at.c += j;
     columns<M, R>(at, cols - j < R ? cols - j : R, k, b + j * ldb, ldb, ahead);
   }
 }
 
-using PassFn = void(const Rows& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead);
-constexpr PassFn* kPasses[] = {pass<1, 4>, pass<2, 4>, pass<3, 2>, pass<4, 2>};
-constexpr int64_t kMaxRows = 4, kCols = 4;
+constexpr PassFn<int16_t>* kPasses[] = {pass<1, 4>, pass<2, 4>, pass<3, 2>, pass<4, 2>};
 
 }  // namespace
 
 void dot(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b, int64_t ldb,
          int32_t* c, int64_t ldc) noexcept {
   static_assert(kDotKr == kStep);
-  const int16_t* a = static_cast<const int16_t*>(a_panel);
-  const int64_t passes = (m + kMaxRows - 1) / kMaxRows;
-  for (int64_t j = 0; j < n; j += kCols) {
-    const int64_t cols = n - j < kCols ? n - j : kCols;
-    for (int64_t t = 0; t < passes; ++t) {
-      const int64_t i = t * m / passes, rows = (t + 1) * m / passes - i;
-      const int64_t ahead = t == 0 && j + 2 * kCols <= n ? kCols * ldb : 0;
-      const Rows x{a + i * kStep, m * kStep, row_init + i, c + i * ldc + j, ldc};
-      kPasses[rows - 1](x, cols, k, b + j * ldb, ldb, ahead);
-    }
-  }
+  const Rows<int16_t> all{static_cast<const int16_t*>(a_panel), m * kStep, row_init, c, ldc};
+  for_each_pass(all, kStep, m, n, k, b, ldb, 1, kPasses);
 }
 
 }  // namespace a8w8::avx2

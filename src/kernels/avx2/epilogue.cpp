@@ -95,8 +95,8 @@ template <DType kOut>
     store(static_cast<float*>(t.out) + at, _mm256_castps_si256(floats(t, i, j, count)), n * sizeof(float));
   } else {
     const __m256 y = floats(t, i, j, count);
-    const __m128i h = kOut == DType::kF16 ? _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT)
-                                          : _mm256_castsi256_si128(to_bfloat16(y, y));
+    const __m128i h =
+        kOut == DType::kF16 ? _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT) : _mm256_castsi256_si128(to_bfloat16(y, y));
     store(static_cast<uint16_t*>(t.out) + at, h, n * sizeof(uint16_t));
   }
 }
@@ -108,7 +108,8 @@ void rows(EpilogueTile t) {  // a copy: what is stored cannot be a field of it
     if constexpr (kOut == DType::kBF16) {
       uint16_t* const out = static_cast<uint16_t*>(t.out) + i * t.ldo;
       for (; j + 2 * kLanes <= t.cols; j += 2 * kLanes) {
-        store(out + j, to_bfloat16(floats(t, i, j, kLanes), floats(t, i, j + kLanes, kLanes)), 2 * kLanes * sizeof *out);
+        store(out + j, to_bfloat16(floats(t, i, j, kLanes), floats(t, i, j + kLanes, kLanes)),
+              2 * kLanes * sizeof *out);
       }
     }
     for (; j + kLanes <= t.cols; j += kLanes) columns<kOut>(t, i, j, kLanes);

@@ -20,8 +20,9 @@ namespace {
 
 static_assert(kMr == 6 && kNr == 16 && kKr == 2);
 
-// The first tile of a panel meets it in L3 or memory, and tiles of few rows are done before it has come. The stream runs
-// on into the next panel, which the same thread takes. Later tiles find it in L2, and a request more costs them nothing.
+// The first tile of a panel meets it in L3 or memory, and tiles of few rows are done before it has come. The stream
+// runs on into the next panel, which the same thread takes. Later tiles find it in L2, and a request more costs them
+// nothing.
 constexpr int kAhead = 2048;  // bytes
 
 [[gnu::always_inline]] inline void load_row(const int32_t* c, __m256i (&acc)[2]) {

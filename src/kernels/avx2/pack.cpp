@@ -38,9 +38,9 @@ void pack_a_pairs(const int8_t* a, int64_t row_stride, int64_t k_stride, int64_t
   }
 }
 
-// Eight k of up to six rows, each a vector of four pairs: the transpose is four groups of `rows` pairs. A group is stored
-// as eight pairs, of which the next group covers what is too much; so this writes 32 - 4 * rows bytes beyond the block.
-// (A masked store would not, but takes a dozen cycles on a Zen 3.)
+// Eight k of up to six rows, each a vector of four pairs: the transpose is four groups of `rows` pairs. A group is
+// stored as eight pairs, of which the next group covers what is too much; so this writes 32 - 4 * rows bytes beyond the
+// block. (A masked store would not, but takes a dozen cycles on a Zen 3.)
 void store_a_block(const __m128i (&row)[kMr], int64_t rows, int16_t* out) {
   const __m128i lo01 = _mm_unpacklo_epi32(row[0], row[1]), hi01 = _mm_unpackhi_epi32(row[0], row[1]);
   const __m128i lo23 = _mm_unpacklo_epi32(row[2], row[3]), hi23 = _mm_unpackhi_epi32(row[2], row[3]);
@@ -54,8 +54,8 @@ void store_a_block(const __m128i (&row)[kMr], int64_t rows, int16_t* out) {
   }
 }
 
-// 32 k of eight columns, contiguous along k, to sixteen groups of eight pairs, the halves of groups of sixteen: an 8 x 8
-// transpose of 16-bit words for each half of the k.
+// 32 k of eight columns, contiguous along k, to sixteen groups of eight pairs, the halves of groups of sixteen: an 8 x
+// 8 transpose of 16-bit words for each half of the k.
 void store_b_block(const __m256i (&x)[kGroup], int8_t* out) {
   __m256i u[8], v[8];
   for (int i = 0; i < 4; ++i) {
@@ -69,8 +69,8 @@ void store_b_block(const __m256i (&x)[kGroup], int8_t* out) {
     v[4 * i + 3] = _mm256_unpackhi_epi32(u[4 * i + 1], u[4 * i + 3]);
   }
   for (int g = 0; g < 8; ++g, out += kNr * kKr) {
-    const __m256i pairs = g % 2 ? _mm256_unpackhi_epi64(v[g / 2], v[4 + g / 2])
-                                : _mm256_unpacklo_epi64(v[g / 2], v[4 + g / 2]);
+    const __m256i pairs =
+        g % 2 ? _mm256_unpackhi_epi64(v[g / 2], v[4 + g / 2]) : _mm256_unpacklo_epi64(v[g / 2], v[4 + g / 2]);
     store16(out, _mm256_castsi256_si128(pairs));
     store16(out + 8 * kNr * kKr, _mm256_extracti128_si256(pairs, 1));
   }
