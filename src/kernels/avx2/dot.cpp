@@ -33,11 +33,11 @@ template <int M, int R>
                                            int64_t ldb, int64_t ahead) {
   const int8_t* rows[R];
   for (int r = 0; r < R; ++r) rows[r] = b + (r < cols ? r : cols - 1) * ldb;
-  __m256i acc[M][4];
+  __m256i acc[M][R];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 4
-    for (int r = 0; r < 4; ++r) acc[i][r] = _mm256_setzero_si256();
+    for (int r = 0; r < R; ++r) acc[i][r] = _mm256_setzero_si256();
   }
   auto step = [&](const int16_t* a, auto load_step) __attribute__((always_inline)) {
     __m256i b16[R];
@@ -45,9 +45,13 @@ template <int M, int R>
     for (int r = 0; r < R; ++r) b16[r] = load_step(rows[r]);
 #pragma GCC unroll 4
     for (int i = 0; i < M; ++i) {
-      const __m256i a16 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i * kStep));
+      __m256i a16 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i * kStep));
+      settle(a16);  // one load, not one for each column
 #pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) acc[i][r] = _mm256_add_epi32(acc[i][r], _mm256_madd_epi16(a16, b16[r]));
+      for (int r = 0; r < R; ++r) {
+        acc[i][r] = _mm256_add_epi32(acc[i][r], _mm256_madd_epi16(a16, b16[r]));
+        settle(acc[i][r]);
+      }
     }
   };
   // The odd part of k comes first: with nothing but the loop before the sums, GCC keeps one copy of the accumulators.
@@ -61,7 +65,7 @@ template <int M, int R>
     }
     step(a, [p](const int8_t* b) { return load(b + p); });
   }
-  store_sums<M>(x, cols, acc);
+  store_sums<M, R>(x, cols, acc);
 }
 
 // M rows of a against `cols` rows of b, which are in L1 after the first R of them have passed.
@@ -82,7 +86,7 @@ void dot(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* ro
          int32_t* c, int64_t ldc) noexcept {
   static_assert(kDotKr == kStep);
   const Rows<int16_t> all{static_cast<const int16_t*>(a_panel), m * kStep, row_init, c, ldc};
-  for_each_pass(all, kStep, m, n, k, b, ldb, 1, kPasses);
+  for_each_pass(all, kStep, m, n, k, b, ldb, kPasses);
 }
 
 }  // namespace a8w8::avx2

@@ -51,11 +51,11 @@ template <int M, int R>
   const __m256i low = _mm256_set1_epi8(15), signs = _mm256_set1_epi8(static_cast<char>(0x88));
   const int8_t* rows[R];
   for (int r = 0; r < R; ++r) rows[r] = b + (r < cols ? r : cols - 1) * ldb;
-  __m256i acc[M][4];
+  __m256i acc[M][R];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 4
-    for (int r = 0; r < 4; ++r) acc[i][r] = _mm256_setzero_si256();
+    for (int r = 0; r < R; ++r) acc[i][r] = _mm256_setzero_si256();
   }
   auto step = [&](const int8_t* a, auto load_step) __attribute__((always_inline)) {
 #pragma GCC unroll 4
@@ -63,7 +63,10 @@ template <int M, int R>
       const __m256i v = _mm256_xor_si256(load_step(rows[r]), signs);
       const __m256i even = _mm256_and_si256(v, low), odd = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
 #pragma GCC unroll 4
-      for (int i = 0; i < M; ++i) acc[i][r] = multiply_add(acc[i][r], a + i * kDotInt4Kr, even, odd);
+      for (int i = 0; i < M; ++i) {
+        acc[i][r] = multiply_add(acc[i][r], a + i * kDotInt4Kr, even, odd);
+        settle(acc[i][r]);
+      }
     }
   };
   // The odd part of k comes first, as in dot.cpp. What is beyond it in b meets zeros in a.
@@ -73,11 +76,11 @@ template <int M, int R>
   for (int64_t p = 0; p < whole; p += kStep, a += x.a_step) {
     if (p % kLine == 0) {
 #pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) _mm_prefetch(reinterpret_cast<const char*>(rows[r] + ahead + p), _MM_HINT_T1);
+      for (int r = 0; r < R; ++r) _mm_prefetch(reinterpret_cast<const char*>(rows[r] + 2 * ahead + p), _MM_HINT_T1);
     }
     step(a, [p](const int8_t* b) { return load(b + p); });
   }
-  store_sums<M>(x, cols, acc);
+  store_sums<M, R>(x, cols, acc);
 }
 
 template <int M, int R>
@@ -90,14 +93,13 @@ void pass(const Rows<int8_t>& x, int64_t cols, int64_t k, const int8_t* b, int64
 }
 
 constexpr PassFn<int8_t>* kPasses[] = {pass<1, 4>, pass<2, 4>, pass<3, 2>, pass<4, 2>};
-constexpr int64_t kGroupsAhead = 2;  // rows are half as long as those of int8
 
 }  // namespace
 
 void dot_int4(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b,
               int64_t ldb, int32_t* c, int64_t ldc) noexcept {
   const Rows<int8_t> all{static_cast<const int8_t*>(a_panel), m * kDotInt4Kr, row_init, c, ldc};
-  for_each_pass(all, kDotInt4Kr, m, n, k, b, ldb, kGroupsAhead, kPasses);
+  for_each_pass(all, kDotInt4Kr, m, n, k, b, ldb, kPasses);
 }
 
 // Blocks of 64 k, one row after the other: 32 even ones, 32 odd ones.
@@ -115,8 +117,7 @@ void pack_dot_int4_a(const int8_t* a, int64_t row_stride, int64_t k_stride, int6
       }
       sum = _mm256_add_epi32(sum, store_a_block(x, static_cast<int8_t*>(panel) + p0 * rows + i * kDotInt4Kr));
     }
-    const __m256i lanes[4] = {sum, sum, sum, sum};
-    row_init[i] = -8 * _mm_cvtsi128_si32(sums(lanes));
+    row_init[i] = -8 * _mm_cvtsi128_si32(sums(sum, sum, sum, sum));
   }
 }
 

@@ -22,39 +22,68 @@ struct Rows {
   int64_t ldc;
 };
 
-// Element r of the result is the sum of the eight lanes of v[r].
-[[gnu::always_inline]] inline __m128i sums(const __m256i (&v)[4]) {
-  const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+// Element r of the result is the sum of the eight lanes of vr.
+[[gnu::always_inline]] inline __m128i sums(__m256i v0, __m256i v1, __m256i v2, __m256i v3) {
+  const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(v0, v1), _mm256_hadd_epi32(v2, v3));
   return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
 
-// `cols` <= 4 columns of c from M * 4 accumulators.
-template <int M, class A>
-[[gnu::always_inline]] inline void store_sums(const Rows<A>& x, int64_t cols, const __m256i (&acc)[M][4]) {
-#pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) {
-    alignas(16) int32_t c4[4];
-    _mm_store_si128(reinterpret_cast<__m128i*>(c4), _mm_add_epi32(sums(acc[i]), _mm_set1_epi32(x.init[i])));
-    std::memcpy(x.c + i * x.ldc, c4, static_cast<size_t>(cols) * sizeof(int32_t));
+// The first `cols` <= R of four sums to row i of c.
+template <int R, class A>
+[[gnu::always_inline]] inline void store_row(const Rows<A>& x, int i, int64_t cols, __m128i sums4) {
+  alignas(16) int32_t c4[4];
+  _mm_store_si128(reinterpret_cast<__m128i*>(c4), _mm_add_epi32(sums4, _mm_set1_epi32(x.init[i])));
+  if (cols == R) {
+    std::memcpy(x.c + i * x.ldc, c4, R * sizeof *c4);  // a size that is known is a move, not a call
+  } else {
+    std::memcpy(x.c + i * x.ldc, c4, static_cast<size_t>(cols) * sizeof *c4);
   }
 }
 
-// M rows of a against `cols` <= kCols rows of b; the rows `ahead` bytes further are needed next.
+// Ends the life of one register and begins another's. Without it GCC 12 copies each accumulator once a step.
+[[gnu::always_inline]] inline void settle(__m256i& v) {
+#if defined(__AVX2__)  // not where the tests emulate it
+  __asm__("" : "+x"(v));
+#else
+  (void)v;
+#endif
+}
+
+// Four sums are made at once: of one row, or of two rows with two columns each.
+template <int M, int R, class A>
+[[gnu::always_inline]] inline void store_sums(const Rows<A>& x, int64_t cols, const __m256i (&acc)[M][R]) {
+  static_assert(R == 2 || R == 4);
+  if constexpr (R == 4) {
+#pragma GCC unroll 4
+    for (int i = 0; i < M; ++i) store_row<R>(x, i, cols, sums(acc[i][0], acc[i][1], acc[i][2], acc[i][3]));
+  } else {
+#pragma GCC unroll 4
+    for (int i = 0; i < M; i += 2) {
+      const int second = i + 1 < M ? i + 1 : i;
+      const __m128i both = sums(acc[i][0], acc[i][1], acc[second][0], acc[second][1]);
+      store_row<R>(x, i, cols, both);
+      if (second != i) store_row<R>(x, second, cols, _mm_unpackhi_epi64(both, both));
+    }
+  }
+}
+
+// M rows of a against `cols` <= kCols rows of b; the rows `ahead` bytes further are needed next, see [next-rows].
 template <class A>
 using PassFn = void(const Rows<A>& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead);
-constexpr int64_t kMaxRows = 4, kCols = 4;
+
+constexpr int64_t kMaxRows = 4, kCols = 4;  // of a pass
 
 // Four columns, in passes of at most four rows of a each: after the first pass they are in L1. `all` is of all rows,
 // and `row` elements of a panel's block belong to one row. See [next-rows] for what is fetched.
 template <class A>
 void for_each_pass(const Rows<A>& all, int64_t row, int64_t m, int64_t n, int64_t k, const int8_t* b, int64_t ldb,
-                   int64_t groups_ahead, PassFn<A>* const (&passes)[kMaxRows]) {
+                   PassFn<A>* const (&passes)[kMaxRows]) {
   const int64_t count = (m + kMaxRows - 1) / kMaxRows;
   for (int64_t j = 0; j < n; j += kCols) {
     const int64_t cols = n - j < kCols ? n - j : kCols;
     for (int64_t t = 0; t < count; ++t) {
       const int64_t i = t * m / count, rows = (t + 1) * m / count - i;
-      const int64_t ahead = t == 0 && j + (groups_ahead + 1) * kCols <= n ? groups_ahead * kCols * ldb : 0;
+      const int64_t ahead = t == 0 && j + 2 * kCols <= n ? kCols * ldb : 0;
       const Rows<A> x{all.a + i * row, all.a_step, all.init + i, all.c + i * all.ldc + j, all.ldc};
       passes[rows - 1](x, cols, k, b + j * ldb, ldb, ahead);
     }
