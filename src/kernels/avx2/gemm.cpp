@@ -23,7 +23,7 @@ static_assert(kMr == 6 && kNr == 16 && kKr == 2);
 // The first tile of a panel meets it in L3 or memory, and tiles of few rows are done before it has come. The stream
 // runs on into the next panel, which the same thread takes. Later tiles find it in L2, and a request more costs them
 // nothing.
-constexpr int kAhead = 2048;  // bytes
+constexpr int ahead_for(int rows) { return rows == 1 ? 2048 : 4096; }  // bytes
 
 [[gnu::always_inline]] inline void load_row(const int32_t* c, __m256i (&acc)[2]) {
   acc[0] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(c));
@@ -61,7 +61,7 @@ void tile(int64_t k, const int16_t* a, const int8_t* b, const int32_t* row_init,
     }
   }
   for (int64_t p = 0; p < k; p += kKr, a += R * kKr, b += kNr * kKr) {
-    _mm_prefetch(reinterpret_cast<const char*>(b + kAhead), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(b + ahead_for(R)), _MM_HINT_T0);
     const __m256i b0 = load_b(b);
     const __m256i b1 = load_b(b + 16);
 #pragma GCC unroll 6
