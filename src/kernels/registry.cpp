@@ -1,5 +1,7 @@
 #include "kernels/registry.h"
 
+#include <cstring>
+
 namespace a8w8 {
 
 // Each table is in src/kernels/<isa>/table.cpp; CMake defines A8W8_HAVE_<ISA> for the folders it compiles.
@@ -79,7 +81,7 @@ std::span<const IsaTable* const> isa_tables() { return kTables; }
 const GemmKernel* find_gemm(std::string_view name) {
   for (const IsaTable* table : kTables) {
     for (const GemmKernel& kernel : table->gemm) {
-      if (kernel.name == name) return &kernel;
+      if (std::strncmp(kernel.name, name.data(), name.size()) == 0 && kernel.name[name.size()] == '\0') return &kernel;
     }
   }
   return nullptr;

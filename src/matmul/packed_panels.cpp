@@ -28,12 +28,16 @@ void for_each_panel(const GemmKernel& kernel, int64_t n, size_t bytes, Execution
 
 }  // namespace
 
+uint64_t packed_bytes(const GemmKernel& kernel, int64_t n, int64_t k) {
+  return sizeof(PackedHeader) + static_cast<uint64_t>(ceil_div(n, kernel.nr) * b_panel_bytes(kernel, k));
+}
+
 PackedHeader packed_header(const GemmKernel& kernel, int64_t n, int64_t k, bool int4) {
   PackedHeader h{};
   std::memcpy(h.magic, kPackedMagic, sizeof h.magic);
   h.version = kPackedVersion, h.int4 = int4 ? 1 : 0, h.n = n, h.k = k;
   std::strncpy(h.kernel, kernel.name, sizeof h.kernel - 1);
-  h.bytes = sizeof h + static_cast<uint64_t>(ceil_div(n, kernel.nr) * b_panel_bytes(kernel, k));
+  h.bytes = packed_bytes(kernel, n, k);
   return h;
 }
 

@@ -26,6 +26,8 @@ static_assert(sizeof(PackedHeader) == 128);
 inline constexpr char kPackedMagic[8] = {'A', '8', 'W', '8', 'P', 'A', 'C', 'K'};
 inline constexpr uint32_t kPackedVersion = 1;
 
+// Header included.
+uint64_t packed_bytes(const GemmKernel& kernel, int64_t n, int64_t k);
 PackedHeader packed_header(const GemmKernel& kernel, int64_t n, int64_t k, bool int4);
 
 // Packs b of `problem` (n, k, the strides or the layout; no batch) to `panels`, for which header.bytes minus the header

@@ -17,16 +17,15 @@ struct DotRoad {
   GemmProblem p;
   EpilogueDesc e;
   std::byte* scratch;
+  int64_t blocks = ceil_div(p.n, plan.block_cols);  // of columns
   int64_t packed_matrix = -1;
-
-  int64_t blocks() const { return ceil_div(p.n, plan.block_cols); }
 
   void operator()(int64_t t, int64_t worker) {
     std::byte* const mine = scratch + plan.workers_at + static_cast<size_t>(worker) * plan.worker_bytes;
     std::byte* const a = mine + plan.packed_a_at;
     int32_t* const row_init = reinterpret_cast<int32_t*>(mine + plan.row_init_at);
     int32_t* const c = reinterpret_cast<int32_t*>(mine + plan.sums_at);
-    const int64_t matrix = t / blocks(), col = t % blocks() * plan.block_cols;
+    const int64_t matrix = t / blocks, col = t % blocks * plan.block_cols;
     const int64_t cols = std::min(plan.block_cols, p.n - col);
     const Matrices at = operands_of_batch(p, matrix);
     if (matrix != packed_matrix) {
@@ -43,8 +42,8 @@ struct DotRoad {
 
 void run_dot(const Plan& plan, const GemmProblem& problem, const EpilogueDesc& epilogue, std::byte* scratch,
              ExecutionContext& ctx) {
-  const DotRoad road{plan, problem, epilogue, scratch};
-  share_out(ctx, plan.workers, plan.batches * road.blocks(), scratch, road);
+  DotRoad road{plan, problem, epilogue, scratch};
+  share_out(ctx, plan.workers, plan.batches * road.blocks, scratch, road);
 }
 
 }  // namespace a8w8

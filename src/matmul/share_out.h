@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <type_traits>
 
 #include "a8w8/context.h"
 
@@ -44,11 +45,11 @@ class alignas(64) TaskRange {
 };
 
 // Calls task(t, worker) for t = 0 .. tasks - 1 < 2^32 on `workers` threads. A worker goes through a range of
-// neighbouring tasks, so that it reads on where it stopped, and then helps the others. Each has a copy of `task` on its
-// own stack: what one thread reads for each tile must not lie beside what another one writes. `ranges` is
-// room for as many TaskRange.
+// neighbouring tasks, so that it reads on where it stopped, and then helps the others. If they are several, each has a
+// copy of `task` on its own stack: what one thread reads for each tile must not lie beside what another one writes.
+// `ranges` is room for as many TaskRange.
 template <class Task>
-void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* ranges, Task task) {
+void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* ranges, Task&& task) {
   if (workers == 1) {
     for (int64_t t = 0; t < tasks; ++t) task(t, 0);
     return;
@@ -56,7 +57,7 @@ void share_out(ExecutionContext& ctx, int workers, int64_t tasks, std::byte* ran
   TaskRange* const range = reinterpret_cast<TaskRange*>(ranges);
   for (int w = 0; w < workers; ++w) new (range + w) TaskRange(tasks * w / workers, tasks * (w + 1) / workers);
   ctx.parallel_for(workers, [&](int64_t worker) {
-    Task own = task;
+    std::decay_t<Task> own = task;
     for (int64_t t; (t = range[worker].take_first()) >= 0;) own(t, worker);
     for (int i = 1; i < workers; ++i) {
       TaskRange& other = range[(worker + i) % workers];

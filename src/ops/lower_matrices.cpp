@@ -1,7 +1,6 @@
 #include "ops/lower_matrices.h"
 
 #include "format/int4.h"
-#include "ops/packed_operand.h"
 #include "spec/quant_matmul_rules.h"
 #include "tensor/read.h"
 
@@ -16,9 +15,12 @@ bool is_transposed_nz(const ConstTensorView& x) {
   return !(x.strides[-1] == strides[-1] && x.strides[-2] == strides[-2]);
 }
 
-// The batch dimensions of the result with the strides of both operands; 0 where one is broadcast.
-void lower_batch(const QuantMatmulArgs& args, const ConstTensorView& x1, const StoredWeight& weight, const Dims& out,
-                 GemmProblem& p) {
+// The rows of x1, whose strides as int8 are `strides1`, and the batch dimensions of the result with the strides of both
+// operands; 0 where one is broadcast.
+void lower_x1(const QuantMatmulArgs& args, const Dims& strides1, const StoredWeight& weight, const Dims& out,
+              GemmProblem& p) {
+  const ConstTensorView& x1 = args.x1;
+  p.a_row_stride = strides1[-2], p.a_k_stride = strides1[-1];
   const int rank = out.rank() - 2;
   const auto is_broadcast = [&](const ConstTensorView& x, int i) {
     const int at = i - (out.rank() - x.rank());
@@ -32,7 +34,7 @@ void lower_batch(const QuantMatmulArgs& args, const ConstTensorView& x1, const S
     if (!fixed2) matrices *= args.x2.sizes[at2];
     if (out[i] == 1) continue;
     for (int d = p.batch_rank++; d > 0; --d) p.batch[d] = p.batch[d - 1];  // outermost first
-    p.batch[0] = {out[i], fixed1 ? 0 : x1.strides[at1], stride2};
+    p.batch[0] = {out[i], fixed1 ? 0 : strides1[at1], stride2};
   }
 }
 
@@ -61,7 +63,7 @@ StoredWeight stored_weight(const ConstTensorView& x2, bool int4, bool int4_along
   weight.plain = !nz && !int4 && !packed;
   WeightLayout& layout = weight.layout;
   layout.int4 = int4;
-  if (packed) weight.packed = static_cast<const PackedHeader*>(x2.data);
+  if (packed) weight.packed = packed_operand(x2.data);
   if (weight.plain || packed) return weight;
   layout.nz = nz;
   layout.transposed = int4 ? int4_along_k : nz && is_transposed_nz(x2);
@@ -74,8 +76,8 @@ StoredWeight stored_weight(const ConstTensorView& x2, bool int4, bool int4_along
 }
 
 void lower_weight(const ConstTensorView& x2, const StoredWeight& weight, GemmProblem& p) {
-  if (weight.packed) {
-    check_packed_sizes(*weight.packed, p.n, p.k);
+  if (weight.packed.header) {
+    check_packed_sizes(*weight.packed.header, p.n, p.k);
     p.b_panels = static_cast<const std::byte*>(x2.data) + sizeof(PackedHeader);
     return;
   }
@@ -85,37 +87,39 @@ void lower_weight(const ConstTensorView& x2, const StoredWeight& weight, GemmPro
 }
 
 KernelChoice kernels_for(const StoredWeight& weight, IsaSet isas) {
-  KernelChoice kernels = choose_kernels(isas);
-  if (weight.packed) kernels.gemm = &packed_kernel(*weight.packed, isas);
+  // Looking through all tables would have a tenth of the time of the smallest call, and the answer is the last one.
+  thread_local IsaSet last_isas;
+  thread_local KernelChoice last_choice;
+  if (!(isas == last_isas)) last_choice = choose_kernels(isas), last_isas = isas;
+  KernelChoice kernels = last_choice;
+  if (weight.packed.header) kernels.gemm = &packed_kernel(weight.packed, isas);
   return kernels;
 }
 
 int64_t unpacked_x1_bytes(const QuantMatmulArgs& args) { return is_int4(args) ? args.x1.numel() * kInt4PerWord : 0; }
 
-ConstTensorView int8_x1(const QuantMatmulArgs& args, void* to) {
-  if (!is_int4(args)) return args.x1;
-  Dims sizes = args.x1.sizes;
-  sizes[-1] *= kInt4PerWord;
-  return ConstTensorView(to, DType::kI8, sizes);
-}
-
-void unpack_x1(const QuantMatmulArgs& args, void* to) {
-  if (!is_int4(args)) return;
+const int8_t* int8_x1(const QuantMatmulArgs& args, void* to) {
   const ConstTensorView& x1 = args.x1;
+  if (!is_int4(args)) return static_cast<const int8_t*>(x1.data);
   const int64_t words = x1.sizes[-1];
   int8_t* values = static_cast<int8_t*>(to);
   for (int64_t row = 0; row < row_count(x1); ++row, values += words * kInt4PerWord)
     unpack_int4_words(reinterpret_cast<const uint32_t*>(row_pointer(x1, row)), x1.strides[-1], words, values);
+  return static_cast<const int8_t*>(to);
 }
 
-GemmProblem lower_matrices(const QuantMatmulArgs& args, const ConstTensorView& x1, const StoredWeight& weight,
-                           const Dims& out) {
+GemmProblem lower_matrices(const QuantMatmulArgs& args, const StoredWeight& weight, const Dims& out) {
   const MatmulSizes sizes = matmul_sizes(args);
   GemmProblem p;
   p.m = sizes.m, p.n = sizes.n, p.k = sizes.k;
-  p.a = static_cast<const int8_t*>(x1.data), p.a_row_stride = x1.strides[-2], p.a_k_stride = x1.strides[-1];
   lower_weight(args.x2, weight, p);
-  lower_batch(args, x1, weight, out, p);
+  if (is_int4(args)) {
+    Dims unpacked = args.x1.sizes;
+    unpacked[-1] = p.k;
+    lower_x1(args, contiguous_strides(unpacked), weight, out, p);
+  } else {
+    lower_x1(args, args.x1.strides, weight, out, p);
+  }
   const bool one_bias = !args.bias || args.bias->numel() == p.n;
   if (one_bias) fold_batch_into_rows(p);
   return p;

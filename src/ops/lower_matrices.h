@@ -3,9 +3,9 @@
 
 #include "a8w8/quant_matmul.h"
 #include "format/weight_layout.h"
-#include "matmul/packed_panels.h"
 #include "matmul/plan.h"
 #include "matmul/problem.h"
+#include "ops/packed_operand.h"
 
 namespace a8w8 {
 
@@ -15,8 +15,9 @@ struct StoredWeight {
   bool plain = true;
   WeightLayout layout;
   int64_t bytes_per_matrix = 0;
-  const PackedHeader* packed = nullptr;
+  PackedOperand packed;
 };
+// Throws Error if x2 is packed and its header is not one.
 StoredWeight stored_weight(const QuantMatmulArgs& args);
 StoredWeight stored_weight(const ConstTensorView& x2, bool int4, bool int4_along_k);
 
@@ -25,14 +26,12 @@ void lower_weight(const ConstTensorView& x2, const StoredWeight& weight, GemmPro
 // The best kernels, or the one that the weight is packed for. Throws Error if `isas` does not allow that.
 KernelChoice kernels_for(const StoredWeight& weight, IsaSet isas);
 
-// x1 as int8 (..., m, k): itself, or dense at `to` (null while only its shape is asked for), where unpack_x1 puts it.
-ConstTensorView int8_x1(const QuantMatmulArgs& args, void* to = nullptr);
+// x1 as int8 (..., m, k): where it lies, or dense at `to`, which has room for unpacked_x1_bytes.
+const int8_t* int8_x1(const QuantMatmulArgs& args, void* to);
 int64_t unpacked_x1_bytes(const QuantMatmulArgs& args);  // 0 if x1 is int8 itself
-void unpack_x1(const QuantMatmulArgs& args, void* to);
 
-// x1 is int8_x1's. `weight` must outlive the problem. `out` are the sizes of the result. Where all of a batch share one
-// weight and one bias, the batch is folded into rows.
-GemmProblem lower_matrices(const QuantMatmulArgs& args, const ConstTensorView& x1, const StoredWeight& weight,
-                           const Dims& out);
+// But for a, which is int8_x1's. `weight` must outlive the problem. `out` are the sizes of the result. Where all of a
+// batch share one weight and one bias, the batch is folded into rows.
+GemmProblem lower_matrices(const QuantMatmulArgs& args, const StoredWeight& weight, const Dims& out);
 
 }  // namespace a8w8

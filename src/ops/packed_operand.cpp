@@ -19,7 +19,7 @@ template <class... Parts>
 
 }  // namespace
 
-const PackedHeader& checked_header(const void* bytes, size_t size) {
+PackedOperand packed_operand(const void* bytes, size_t size) {
   if (bytes == nullptr || size < sizeof(PackedHeader))
     refuse(ErrorCode::kInvalidArgument, "it has ", size, " bytes, which is less than its header");
   if (reinterpret_cast<uintptr_t>(bytes) % 64 != 0)
@@ -38,28 +38,31 @@ const PackedHeader& checked_header(const void* bytes, size_t size) {
     refuse(ErrorCode::kInvalidArgument, "its header is damaged: n = ", h.n, ", k = ", h.k, ", ", h.bytes,
            " bytes, of which ", size, " are there");
   const GemmKernel* kernel = find_gemm(h.kernel);
-  if (kernel != nullptr && packed_header(*kernel, h.n, h.k, h.int4 != 0).bytes != h.bytes)
+  if (kernel != nullptr && packed_bytes(*kernel, h.n, h.k) != h.bytes)
     refuse(ErrorCode::kInvalidArgument, "its header is damaged: ", h.bytes, " bytes do not fit n = ", h.n,
            " and k = ", h.k);
-  return h;
+  return {&h, kernel};
+}
+
+PackedOperand packed_operand(const void* bytes) {
+  return packed_operand(bytes, static_cast<const PackedHeader*>(bytes)->bytes);
 }
 
 void check_packed_sizes(const PackedHeader& h, int64_t n, int64_t k) {
-  checked_header(&h, h.bytes);
   if (h.n != n || h.k != k) {
     refuse(ErrorCode::kInvalidArgument, "it is (n, k) = (", h.n, ", ", h.k, "), but its view says (", n, ", ", k, ")");
   }
 }
 
-const GemmKernel& packed_kernel(const PackedHeader& h, IsaSet isas) {
-  const GemmKernel* kernel = find_gemm(h.kernel);
-  if (kernel == nullptr)
-    refuse(ErrorCode::kUnsupported, "it is for the kernel ", h.kernel, ", which this build does not have; pack again");
-  if (!isas.contains(kernel->needs)) {
-    refuse(ErrorCode::kUnsupported, "it is for the kernel ", h.kernel, ", but only ", isa_names(isas),
+const GemmKernel& packed_kernel(const PackedOperand& packed, IsaSet isas) {
+  const char* const name = packed.header->kernel;
+  if (packed.kernel == nullptr)
+    refuse(ErrorCode::kUnsupported, "it is for the kernel ", name, ", which this build does not have; pack again");
+  if (!isas.contains(packed.kernel->needs)) {
+    refuse(ErrorCode::kUnsupported, "it is for the kernel ", name, ", but only ", isa_names(isas),
            " may be used here; pack the plain weight again with this context");
   }
-  return *kernel;
+  return *packed.kernel;
 }
 
 }  // namespace a8w8

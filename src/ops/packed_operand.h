@@ -9,11 +9,18 @@
 
 namespace a8w8 {
 
+struct PackedOperand {
+  const PackedHeader* header = nullptr;
+  const GemmKernel* kernel = nullptr;  // null if this build does not have it
+};
+
 // Throws Error if there is no header, or not one of this version, or if it does not fit `size`.
-const PackedHeader& checked_header(const void* bytes, size_t size);
-// Throws Error if the header is not one, or of other sizes. The bytes behind a view are not as many as anyone can tell.
+PackedOperand packed_operand(const void* bytes, size_t size);
+// Likewise, of a view, behind which nobody can tell how many bytes there are.
+PackedOperand packed_operand(const void* bytes);
+// Throws Error if the header is of other sizes.
 void check_packed_sizes(const PackedHeader& header, int64_t n, int64_t k);
 // Throws Error if this build does not have the kernel, or `isas` does not allow it.
-const GemmKernel& packed_kernel(const PackedHeader& header, IsaSet isas);
+const GemmKernel& packed_kernel(const PackedOperand& packed, IsaSet isas);
 
 }  // namespace a8w8

@@ -94,20 +94,21 @@ void PackedWeight::pack_into(const ConstTensorView& weight, std::span<std::byte>
 }
 
 ConstTensorView PackedWeight::view_of(std::span<const std::byte> bytes) {
-  const PackedHeader& h = checked_header(bytes.data(), bytes.size());
+  const PackedHeader& h = *packed_operand(bytes.data(), bytes.size()).header;
   ConstTensorView view(bytes.data(), h.int4 ? DType::kI32 : DType::kI8, {h.n, h.int4 ? h.k / kInt4PerWord : h.k});
   view.format = Format::kPacked;
   return view;
 }
 
-int64_t PackedWeight::n() const { return checked_header(bytes_.get(), size_).n; }
-int64_t PackedWeight::k() const { return checked_header(bytes_.get(), size_).k; }
-const char* PackedWeight::kernel() const { return checked_header(bytes_.get(), size_).kernel; }
+int64_t PackedWeight::n() const { return packed_operand(bytes_.get(), size_).header->n; }
+int64_t PackedWeight::k() const { return packed_operand(bytes_.get(), size_).header->k; }
+const char* PackedWeight::kernel() const { return packed_operand(bytes_.get(), size_).header->kernel; }
 
 void PackedWeight::unpack(std::span<const std::byte> bytes, const TensorView& out, ExecutionContext& ctx) {
-  const PackedHeader& h = checked_header(bytes.data(), bytes.size());
+  const PackedOperand packed = packed_operand(bytes.data(), bytes.size());
+  const PackedHeader& h = *packed.header;
   throw_if_error(check_output(kOp, "out", out, {DType::kI8, {h.n, h.k}}));
-  const GemmKernel& kernel = packed_kernel(h, ctx.isas());
+  const GemmKernel& kernel = packed_kernel(packed, ctx.isas());
   unpack_panels(kernel, h.n, h.k, bytes.data() + sizeof h, static_cast<int8_t*>(out.data), ctx);
 }
 

@@ -43,15 +43,14 @@ void run_per_group(const QuantMatmulArgs& args, const TensorView& out, Execution
   // Zero points are whole numbers in float16; a fraction is dropped, NaN and infinity, which mean nothing, are zero.
   for (int64_t i = 0; i < p.groups() * p.n; ++i)
     zero[i] = std::isfinite(offset[i]) ? static_cast<int32_t>(offset[i]) : 0;
-  p.a = ScratchLayout::at<int8_t>(base, x1_at);
-  unpack_x1(args, base + x1_at);
+  p.a = int8_x1(args, base + x1_at);
   p.scale = scale, p.zero = zero, p.row_scale = row_scale;
   run_grouped(p, dot, base + run_at, ctx);
 }
 
 void run_per_channel(const QuantMatmulArgs& args, const TensorView& out, ExecutionContext& ctx) {
   const StoredWeight weight = stored_weight(args);
-  GemmProblem problem = lower_matrices(args, int8_x1(args), weight, out.sizes);
+  GemmProblem problem = lower_matrices(args, weight, out.sizes);
   const Plan plan = make_plan(problem, kernels_for(weight, ctx.isas()), ctx.num_threads(), cache_sizes());
 
   ScratchLayout layout;
@@ -59,8 +58,7 @@ void run_per_channel(const QuantMatmulArgs& args, const TensorView& out, Executi
   const size_t x1_at = layout.add<std::byte>(unpacked_x1_bytes(args));
   const size_t run_at = layout.add<std::byte>(static_cast<int64_t>(plan.scratch_bytes()));
   std::byte* const base = ctx.scratch(layout.bytes());
-  problem.a = static_cast<const int8_t*>(int8_x1(args, base + x1_at).data);
-  unpack_x1(args, base + x1_at);
+  problem.a = int8_x1(args, base + x1_at);
   execute(kOp, plan, problem, operands.lower(base, out.data), base + run_at, ctx);
 }
 

@@ -50,6 +50,13 @@ Operands operands_of(const QuantMatmulArgs& args) {
            {"x1", &QuantMatmulRow::x, args.x1.dtype}}};
 }
 
+// All operands of the call at once: this is the path of every good call.
+bool fits(const QuantMatmulArgs& args, const QuantMatmulRow& row) {
+  return row.x.contains(args.x1.dtype) && row.scale.contains(args.scale.dtype) &&
+         row.output.contains(args.output_dtype) && row.pertoken_scale.contains(dtype_of(args.pertoken_scale)) &&
+         row.bias.contains(dtype_of(args.bias)) && row.offset.contains(dtype_of(args.offset));
+}
+
 // What would make `wrong` fit while all the others stay as they are: the union over the rows that all the others fit.
 struct Remedy {
   DTypeSet allowed;
@@ -134,18 +141,17 @@ Status explain_several(const Operands& operands, const Rows& rows, const char* t
 }  // namespace
 
 Status check_dtype_combination(const QuantMatmulArgs& args, Product product) {
-  const Operands operands = operands_of(args);
   const char* title = quant_matmul_table_title(product);
   if (args.x1.dtype != args.x2.dtype) {
     return invalid("npu_quant_matmul: x1 is ", dtype_name(args.x1.dtype), ", but x2 is ", dtype_name(args.x2.dtype),
                    "; they must be of one dtype, for which the ", title, " table allows ",
                    product == Product::kAtlasA2 ? "int8, or int32 (words of int4)" : "int8");
   }
-  // Found without copying a row: this is the path of every good call.
+  const bool per_group = is_per_group(args);
   for (const QuantMatmulRow& row : quant_matmul_table(product)) {
-    if (row.per_group != is_per_group(args)) continue;
-    if (std::all_of(operands.begin(), operands.end(), [&](const Operand& o) { return o.fits(row); })) return fine();
+    if (row.per_group == per_group && fits(args, row)) return fine();
   }
+  const Operands operands = operands_of(args);
   const Rows rows = rows_for(args, product);
   if (rows.empty()) {
     return invalid("npu_quant_matmul: group_sizes is ", args.group_sizes->str(), ", but the ", title,

@@ -1,19 +1,13 @@
 #include "a8w8/tensor_view.h"
 
-#include <algorithm>
-
 #include "a8w8/status.h"
 #include "base/str_cat.h"
 
 namespace a8w8 {
 
-Dims::Dims(const int64_t* values, int64_t count) {
-  if (count > kMaxRank) {
-    throw Error(ErrorCode::kInvalidArgument,
-                str_cat("a tensor has ", count, " dimensions, but at most ", kMaxRank, " are allowed"));
-  }
-  rank_ = static_cast<int>(count);
-  std::copy_n(values, rank_, values_);
+int Dims::refuse(int64_t count) {
+  throw Error(ErrorCode::kInvalidArgument,
+              str_cat("a tensor has ", count, " dimensions, but at most ", kMaxRank, " are allowed"));
 }
 
 void Dims::push_back(int64_t value) {
@@ -36,18 +30,6 @@ std::string Dims::str() const {
   std::string s = "(";
   for (int i = 0; i < rank_; ++i) s += (i ? ", " : "") + std::to_string(values_[i]);
   return s + (rank_ == 1 ? ",)" : ")");
-}
-
-bool operator==(const Dims& a, const Dims& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
-
-Dims contiguous_strides(const Dims& sizes) {
-  Dims strides = sizes;
-  int64_t step = 1;
-  for (int i = sizes.rank() - 1; i >= 0; --i) {
-    strides[i] = step;
-    step *= sizes[i];
-  }
-  return strides;
 }
 
 }  // namespace a8w8
