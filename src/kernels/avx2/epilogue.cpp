@@ -1,120 +1,134 @@
-// The epilogue, eight columns at a time. Tails are masked loads and a store from a buffer around the same arithmetic.
+// The epilogue, sixteen columns at a time: what they have in common for all rows is loaded once. Tails are masked loads
+// and a store from a buffer around the same arithmetic.
 #include <immintrin.h>
 
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/avx2/kernels.h"
 
 namespace a8w8::avx2 {
 namespace {
 
-constexpr int kLanes = 8;
+constexpr int kCols = 16;  // two registers
 
-__m256i first_lanes(int64_t count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+struct Mask {
+  explicit Mask(int64_t count) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for (int v = 0; v < 2; ++v) lanes[v] = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count) - 8 * v), lane);
+  }
+  __m256i lanes[2];
+};
+
+// Columns 8v .. 8v + 7 of those at x; of a tail (kFull false) the ones that are there, and zeros.
+template <bool kFull>
+[[gnu::always_inline]] inline __m256i load(const int32_t* x, int v, const Mask& mask) {
+  if constexpr (kFull) return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + 8 * v));
+  return _mm256_maskload_epi32(x + 8 * v, mask.lanes[v]);
+}
+template <bool kFull>
+[[gnu::always_inline]] inline __m256 load(const float* x, int v, const Mask& mask) {
+  if constexpr (kFull) return _mm256_loadu_ps(x + 8 * v);
+  return _mm256_maskload_ps(x + 8 * v, mask.lanes[v]);
 }
 
-// Only the first `bytes` bytes are written.
-[[gnu::always_inline]] inline void store(void* out, __m256i v, size_t bytes) {
-  if (bytes == sizeof v) return _mm256_storeu_si256(static_cast<__m256i*>(out), v);
-  std::memcpy(out, &v, bytes);
-}
-[[gnu::always_inline]] inline void store(void* out, __m128i v, size_t bytes) {
-  if (bytes == sizeof v) return _mm_storeu_si128(static_cast<__m128i*>(out), v);
-  std::memcpy(out, &v, bytes);
-}
-
-// rint to nine bits (the conversion rounds half to even), plus the offset, saturated to eight. The bounds are integers,
-// so clamping before rounding is the same, and keeps the conversion in range.
-__m128i to_s8(__m256 y, __m256i offset) {
+// rint to nine bits (the conversion rounds half to even). The bounds are integers, so clamping before rounding is the
+// same, and keeps the conversion in range.
+[[gnu::always_inline]] inline __m256i to_s9(__m256 y) {
   y = _mm256_and_ps(y, _mm256_cmp_ps(y, y, _CMP_ORD_Q));  // NaN gives 0
-  y = _mm256_min_ps(_mm256_max_ps(y, _mm256_set1_ps(-256.0f)), _mm256_set1_ps(255.0f));
-  const __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(y), offset);
-  const __m128i q16 = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
-  return _mm_packs_epi16(q16, q16);
+  return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(y, _mm256_set1_ps(-256.0f)), _mm256_set1_ps(255.0f)));
 }
 
-// The rule of float_to_bfloat16 in a8w8/half.h, but for NaN, in the low half of each lane.
-[[gnu::always_inline]] inline __m256i rounded_to_bfloat16(__m256 y) {
+[[gnu::always_inline]] inline void store_s8(__m256i q0, __m256i q1, void* out) {
+  const __m256i q16 = _mm256_packs_epi32(q0, q1);  // in each half four of q0, then four of q1
+  const __m256i q8 = _mm256_packs_epi16(q16, q16);
+  const __m128i q = _mm_unpacklo_epi32(_mm256_castsi256_si128(q8), _mm256_extracti128_si256(q8, 1));
+  _mm_storeu_si128(static_cast<__m128i*>(out), q);
+}
+
+// The rule of float_to_bfloat16 in a8w8/half.h, results in the upper halves.
+[[gnu::always_inline]] inline __m256i rounded_bfloat16(__m256 y) {
   const __m256i bits = _mm256_castps_si256(y);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
-  const __m256i round = _mm256_add_epi32(_mm256_set1_epi32(0x7fff), odd);
-  return _mm256_srli_epi32(_mm256_add_epi32(bits, round), 16);
+  return _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+}
+[[gnu::always_inline]] inline __m256i quiet_nan(__m256 y, __m256i rounded) {
+  const __m256i quiet = _mm256_or_si256(_mm256_castps_si256(y), _mm256_set1_epi32(0x400000));
+  return _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(_mm256_cmp_ps(y, y, _CMP_UNORD_Q)));
 }
 
-[[gnu::always_inline]] inline __m256i quieted(__m256 y, __m256i rounded) {
-  const __m256i quiet = _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(y), 16), _mm256_set1_epi32(0x40));
-  const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(y, y, _CMP_UNORD_Q));
-  return _mm256_blendv_epi8(rounded, quiet, is_nan);
-}
-
-// Sixteen at once: NaN is rare, and one look tells of all.
-[[gnu::always_inline]] inline __m256i to_bfloat16(__m256 y0, __m256 y1) {
-  __m256i h0 = rounded_to_bfloat16(y0), h1 = rounded_to_bfloat16(y1);
-  if (_mm256_movemask_ps(_mm256_cmp_ps(y0, y1, _CMP_UNORD_Q))) [[unlikely]] {
-    h0 = quieted(y0, h0), h1 = quieted(y1, h1);
+[[gnu::always_inline]] inline void store_bfloat16(__m256 y0, __m256 y1, void* out) {
+  __m256i h0 = rounded_bfloat16(y0), h1 = rounded_bfloat16(y1);
+  if (_mm256_movemask_ps(_mm256_cmp_ps(y0, y1, _CMP_UNORD_Q))) [[unlikely]] {  // one comparison for both
+    h0 = quiet_nan(y0, h0), h1 = quiet_nan(y1, h1);
   }
-  return _mm256_permute4x64_epi64(_mm256_packus_epi32(h0, h1), _MM_SHUFFLE(3, 1, 2, 0));
+  const __m256i h = _mm256_packus_epi32(_mm256_srli_epi32(h0, 16), _mm256_srli_epi32(h1, 16));
+  _mm256_storeu_si256(static_cast<__m256i*>(out), _mm256_permute4x64_epi64(h, _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
-[[gnu::always_inline]] inline __m256i load(const int32_t* x, int64_t count, __m256i mask) {
-  return count == kLanes ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)) : _mm256_maskload_epi32(x, mask);
-}
-[[gnu::always_inline]] inline __m256 load(const float* x, int64_t count, __m256i mask) {
-  return count == kLanes ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, mask);
-}
-
-[[gnu::always_inline]] inline __m256i biased_sums(const EpilogueTile& t, int64_t i, int64_t j, int64_t count) {
-  const __m256i mask = first_lanes(count);
-  const __m256i c = load(t.c + i * t.ldc + j, count, mask);
-  return t.bias_i32 ? _mm256_add_epi32(c, load(t.bias_i32 + j, count, mask)) : c;
-}
-
-// What a floating output is rounded from.
-[[gnu::always_inline]] inline __m256 floats(const EpilogueTile& t, int64_t i, int64_t j, int64_t count) {
-  const __m256i mask = first_lanes(count);
-  __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(biased_sums(t, i, j, count)), load(t.scale + j, count, mask));
-  if (t.row_scale) y = _mm256_mul_ps(y, _mm256_set1_ps(t.row_scale[i]));
-  if (t.bias_f32) y = _mm256_add_ps(y, load(t.bias_f32 + j, count, mask));
-  return y;
-}
-
-// Columns j .. j + count - 1 of row i, count <= 8.
-template <DType kOut>
-[[gnu::always_inline]] inline void columns(const EpilogueTile& t, int64_t i, int64_t j, int64_t count) {
-  const size_t n = static_cast<size_t>(count);
-  const int64_t at = i * t.ldo + j;
-  if constexpr (kOut == DType::kI32) {
-    store(static_cast<int32_t*>(t.out) + at, biased_sums(t, i, j, count), n * sizeof(int32_t));
-  } else if constexpr (kOut == DType::kI8) {
-    const __m256i mask = first_lanes(count);
-    const __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(biased_sums(t, i, j, count)), load(t.scale + j, count, mask));
-    const __m128i q = to_s8(y, t.offset ? load(t.offset + j, count, mask) : _mm256_setzero_si256());
-    std::memcpy(static_cast<int8_t*>(t.out) + at, &q, n);
-  } else if constexpr (kOut == DType::kF32) {
-    store(static_cast<float*>(t.out) + at, _mm256_castps_si256(floats(t, i, j, count)), n * sizeof(float));
-  } else {
-    const __m256 y = floats(t, i, j, count);
-    const __m128i h =
-        kOut == DType::kF16 ? _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT) : _mm256_castsi256_si128(to_bfloat16(y, y));
-    store(static_cast<uint16_t*>(t.out) + at, h, n * sizeof(uint16_t));
-  }
+[[gnu::always_inline]] inline void store_float16(__m256 y0, __m256 y1, void* out) {
+  __m128i* const to = static_cast<__m128i*>(out);
+  _mm_storeu_si128(to, _mm256_cvtps_ph(y0, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(to + 1, _mm256_cvtps_ph(y1, _MM_FROUND_TO_NEAREST_INT));
 }
 
 template <DType kOut>
-void rows(EpilogueTile t) {  // a copy: what is stored cannot be a field of it
-  for (int64_t i = 0; i < t.rows; ++i) {
-    int64_t j = 0;
-    if constexpr (kOut == DType::kBF16) {
-      uint16_t* const out = static_cast<uint16_t*>(t.out) + i * t.ldo;
-      for (; j + 2 * kLanes <= t.cols; j += 2 * kLanes) {
-        store(out + j, to_bfloat16(floats(t, i, j, kLanes), floats(t, i, j + kLanes, kLanes)),
-              2 * kLanes * sizeof *out);
+using Element = std::conditional_t<kOut == DType::kI8, int8_t,
+                                   std::conditional_t<kOut == DType::kF16 || kOut == DType::kBF16, uint16_t, int32_t>>;
+
+// Columns j .. j + count - 1 of all rows, count <= 16. In place of operands that are absent stand numbers that change
+// nothing: whatever y is, y * 1 and y + -0 are y. That is cheaper than asking for each row.
+template <DType kOut, bool kFull>
+[[gnu::always_inline]] inline void columns(const EpilogueTile& t, int64_t j, int64_t count) {
+  constexpr bool kFloat = kOut == DType::kF32 || kOut == DType::kF16 || kOut == DType::kBF16;
+  const Mask mask(count);
+  __m256i bias_i32[2], offset[2];
+  __m256 scale[2], bias_f32[2];
+#pragma GCC unroll 2
+  for (int v = 0; v < 2; ++v) {
+    bias_i32[v] = t.bias_i32 ? load<kFull>(t.bias_i32 + j, v, mask) : _mm256_setzero_si256();
+    offset[v] = kOut == DType::kI8 && t.offset ? load<kFull>(t.offset + j, v, mask) : _mm256_setzero_si256();
+    scale[v] = kOut != DType::kI32 ? load<kFull>(t.scale + j, v, mask) : _mm256_setzero_ps();
+    bias_f32[v] = kFloat && t.bias_f32 ? load<kFull>(t.bias_f32 + j, v, mask) : _mm256_set1_ps(-0.0f);
+  }
+  const float* const row_scale = kFloat ? t.row_scale : nullptr;
+  const int32_t* c = t.c + j;
+  Element<kOut>* out = static_cast<Element<kOut>*>(t.out) + j;
+  const int64_t rows = t.rows, ldc = t.ldc, ldo = t.ldo;
+  for (int64_t i = 0; i < rows; ++i, c += ldc, out += ldo) {
+    alignas(32) Element<kOut> buffer[kCols];
+    Element<kOut>* const to = kFull ? out : buffer;
+    const __m256 by_row = _mm256_set1_ps(row_scale ? row_scale[i] : 1.0f);
+    __m256i sum[2];
+    __m256 y[2];
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      sum[v] = _mm256_add_epi32(load<kFull>(c, v, mask), bias_i32[v]);
+      y[v] = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[v]), scale[v]);
+      if constexpr (kFloat) y[v] = _mm256_add_ps(_mm256_mul_ps(y[v], by_row), bias_f32[v]);
+    }
+    if constexpr (kOut == DType::kI8) {
+      store_s8(_mm256_add_epi32(to_s9(y[0]), offset[0]), _mm256_add_epi32(to_s9(y[1]), offset[1]), to);
+    } else if constexpr (kOut == DType::kBF16) {
+      store_bfloat16(y[0], y[1], to);
+    } else if constexpr (kOut == DType::kF16) {
+      store_float16(y[0], y[1], to);
+    } else {
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        const __m256i bits = kOut == DType::kI32 ? sum[v] : _mm256_castps_si256(y[v]);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 8 * v), bits);
       }
     }
-    for (; j + kLanes <= t.cols; j += kLanes) columns<kOut>(t, i, j, kLanes);
-    if (j < t.cols) columns<kOut>(t, i, j, t.cols - j);
+    if constexpr (!kFull) std::memcpy(out, buffer, static_cast<size_t>(count) * sizeof *out);
   }
+}
+
+template <DType kOut>
+void tile_of(const EpilogueTile& t) {
+  int64_t j = 0;
+  for (; j + kCols <= t.cols; j += kCols) columns<kOut, true>(t, j, kCols);
+  if (j < t.cols) columns<kOut, false>(t, j, t.cols - j);
 }
 
 }  // namespace
@@ -122,15 +136,15 @@ void rows(EpilogueTile t) {  // a copy: what is stored cannot be a field of it
 void epilogue(const EpilogueTile& tile) noexcept {
   switch (tile.out_dtype) {
     case DType::kI8:
-      return rows<DType::kI8>(tile);
+      return tile_of<DType::kI8>(tile);
     case DType::kI32:
-      return rows<DType::kI32>(tile);
+      return tile_of<DType::kI32>(tile);
     case DType::kF16:
-      return rows<DType::kF16>(tile);
+      return tile_of<DType::kF16>(tile);
     case DType::kBF16:
-      return rows<DType::kBF16>(tile);
+      return tile_of<DType::kBF16>(tile);
     default:
-      return rows<DType::kF32>(tile);
+      return tile_of<DType::kF32>(tile);
   }
 }
 
