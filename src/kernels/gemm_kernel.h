@@ -50,6 +50,11 @@ using PackBFn = void(const int8_t* b, int64_t k_stride, int64_t n_stride, int64_
 using GemmFn = void(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* b_panel,
                     const int32_t* row_init, int32_t* c, int64_t ldc) noexcept;
 
+// One row against kBeside panels of b at once, panel_bytes apart; their columns lie side by side in c.
+inline constexpr int kBeside = 4;
+using RowBesideFn = void(int64_t k, const void* a, const void* b_panels, int64_t panel_bytes, const int32_t* row_init,
+                         int32_t* c) noexcept;
+
 struct GemmKernel {
   const char* name;  // gemm_<types>_<mr>x<nr>x<kr>_<isa>
   IsaSet needs;
@@ -61,6 +66,9 @@ struct GemmKernel {
   // If given, run() takes int8 rows of a as they lie, contiguous along k and a_stride bytes apart, of which it reads k
   // bytes each; and pack_a, for rows that are not contiguous, just copies them, round_up(k, kr) bytes apart.
   RowInitFn* row_init = nullptr;
+  // If given, a product of one row takes kBeside panels that were packed beforehand at a time: memory delivers
+  // several streams sooner than one.
+  RowBesideFn* row_beside = nullptr;
 };
 
 // c[i * ldc + j] = row_init[i] + sum over p < k of a(i,p) * b[j * ldb + p], for i < m, j < n. The panel of a holds

@@ -72,9 +72,10 @@ void plan_panels(const GemmProblem& p, int threads, const CacheSizes& caches, Pl
   plan.a = row_packing(kernel);
   plan.a_in_place = plan.a.row_init != nullptr && (p.a_k_stride == 1 || p.k == 1);
   plan_chunks(p, plan);
-  plan.block_cols = kernel.nr;
+  const bool beside = p.m == 1 && p.b_panels && kernel.row_beside;
+  plan.block_cols = beside ? kBeside * kernel.nr : kernel.nr;
   const int64_t row_panels = ceil_div(plan.chunk_rows, kernel.mr);
-  const int64_t ranges = plan.chunk_batches * ceil_div(p.n, kernel.nr);
+  const int64_t ranges = plan.chunk_batches * ceil_div(p.n, plan.block_cols);
   plan.workers = useful_workers(plan.batches * p.m * p.n * p.k, row_panels * ranges, threads);
   // Each split of the rows packs the panel of b again, so split only while tasks are too few to share out.
   const int64_t tasks_per_thread = p.b_panels ? kTasksPerThread : kPackingTasksPerThread;
@@ -83,7 +84,7 @@ void plan_panels(const GemmProblem& p, int threads, const CacheSizes& caches, Pl
   // With one tile a task, nothing in b is read twice, and blocks of k would have no use.
   const int64_t panels_of_task = ceil_div(row_panels, plan.row_splits);
   plan.kc = panels_of_task == 1 ? p.k : std::min(p.k, block_of_k(p, kernel, caches));
-  const int64_t sums = (plan.kc < p.k ? panels_of_task : 1) * kernel.mr * kernel.nr;
+  const int64_t sums = (plan.kc < p.k ? panels_of_task : 1) * std::max<int64_t>(kernel.mr * kernel.nr, plan.block_cols);
   plan_panels_scratch(p, p.b_panels ? 0 : b_panel_bytes(kernel, plan.kc), sums, plan);
 }
 

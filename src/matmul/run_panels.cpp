@@ -112,6 +112,7 @@ class PanelRoad {
   void run_task(const Task& x, std::byte* mine) const {
     const GemmKernel& kernel = *plan().gemm;
     const GemmProblem& p = problem();
+    if (plan().block_cols > kernel.nr) return run_row_beside(x, mine);
     const int8_t* b = operands_of_batch(p, panels_.chunk.batch + x.matrix).b;
     const Columns from = p.b_panels ? Columns{} : columns_of(plan(), p, b, x.col, x.cols, mine);
     for (int64_t k0 = 0; k0 < p.k; k0 += plan().kc) {
@@ -141,6 +142,24 @@ class PanelRoad {
                                      panels_.chunk.row + panels_.begin(panel), rows, x.col, x.cols, c, kernel.nr));
       }
     }
+  }
+
+  // One row against kBeside packed panels; at the edge there are fewer.
+  void run_row_beside(const Task& x, std::byte* mine) const {
+    const GemmKernel& kernel = *plan().gemm;
+    const GemmProblem& p = problem();
+    int32_t* const c = reinterpret_cast<int32_t*>(mine + plan().sums_at);
+    const void* const a = panels_.at(x.matrix, 0, 0);
+    const std::byte* b = p.b_panels + x.col / kernel.nr * b_panel_bytes_;
+    const int32_t* const init = panels_.init(x.matrix, 0);
+    if (x.cols > (kBeside - 1) * kernel.nr) {
+      kernel.row_beside(p.k, a, b, b_panel_bytes_, init, c);
+    } else {
+      for (int64_t j = 0; j < x.cols; j += kernel.nr, b += b_panel_bytes_)
+        kernel.run(1, p.k, a, panels_.stride(), b, init, c + j, kernel.nr);
+    }
+    plan().epilogue->run(
+        tile_at(e_, p, panels_.chunk.batch + x.matrix, panels_.chunk.row, 1, x.col, x.cols, c, plan().block_cols));
   }
 
   RowPanels panels_;

@@ -176,6 +176,32 @@ TEST_P(GemmKernelTest, WrapsAroundModulo2To32) {
   for (int32_t x : c) ASSERT_EQ(static_cast<uint32_t>(x), expected);
 }
 
+// One row beside several panels gives what the panels give one after the other, up to the last byte before the guard.
+TEST_P(GemmKernelTest, TakesPanelsSideBySide) {
+  const GemmKernel& g = kernel();
+  if (!g.row_beside) return;
+  for (const Fill& fill : kFills) {
+    for (int64_t k : {1, g.kr, 3 * g.kr + 1, 64, 301, 4999}) {
+      SCOPED_TRACE(testing::Message() << "k = " << k << ", " << fill.name);
+      const Operand a = make_operand(Layout::kAlongK, 1, k, fill.a, random_);
+      const Operand b = make_operand(Layout::kAlongK, kBeside * g.nr, k, fill.b, random_);
+      const int64_t panel_bytes = g.nr * round_up(k, g.kr) * g.b_bytes;
+      GuardBuffer<uint8_t> a_panel(round_up(k, g.kr) * g.a_bytes), b_panels(kBeside * panel_bytes);
+      GuardBuffer<int32_t> row_init(1), c(kBeside * g.nr);
+      g.pack_a(a.data.data(), a.line_stride, a.k_stride, 1, k, a_panel.data(), row_init.data());
+      for (int64_t p = 0; p < kBeside; ++p) {
+        g.pack_b(b.data.data() + p * g.nr * b.line_stride, b.k_stride, b.line_stride, k, g.nr,
+                 b_panels.data() + p * panel_bytes);
+      }
+      g.row_beside(k, a_panel.data(), b_panels.data(), panel_bytes, row_init.data(), c.data());
+      for (int64_t j = 0; j < kBeside * g.nr; ++j) {
+        ASSERT_EQ(static_cast<uint32_t>(c[j]), reference(a, b, 0, j, 0, k)) << "column " << j;
+      }
+      EXPECT_TRUE(a_panel.front_is_intact() && row_init.front_is_intact() && c.front_is_intact());
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, GemmKernelTest, testing::ValuesIn(kernel_cases(&IsaTable::gemm)), KernelName());
 
 class DotKernelTest : public KernelTest<DotKernel> {

@@ -189,6 +189,19 @@ TEST(Plan, FewRowsReadTheWeightWhereItLies) {
   EXPECT_EQ(make_plan(shape(1, 4096, 4096, false), kernels, 2, kCaches).road, Road::kPanels);
 }
 
+TEST(Plan, OneRowTakesPackedPanelsSideBySideWhereAKernelDoes) {
+  const std::byte panels[1] = {};
+  for (const IsaSet isas : {Isa::kScalar | Isa::kAvx2, kUpToVnni}) {
+    const KernelChoice kernels = choose_kernels(isas);
+    GemmProblem one = shape(1, 4096, 4096), two = shape(2, 4096, 4096);
+    one.b_panels = two.b_panels = panels;
+    EXPECT_EQ(make_plan(one, kernels, 2, kCaches).block_cols,
+              kernels.gemm->row_beside ? kBeside * kernels.gemm->nr : kernels.gemm->nr);
+    EXPECT_EQ(make_plan(two, kernels, 2, kCaches).block_cols, kernels.gemm->nr);
+  }
+  EXPECT_NE(choose_kernels(Isa::kScalar | Isa::kAvx2).gemm->row_beside, nullptr);
+}
+
 TEST(Plan, SmallWorkStaysOnOneThread) {
   EXPECT_EQ(make_plan(shape(1, 64, 64), choose_kernels(kUpToVnni), 16, kCaches).workers, 1);
   EXPECT_EQ(make_plan(shape(128, 4096, 4096), choose_kernels(kUpToVnni), 16, kCaches).workers, 16);

@@ -60,6 +60,27 @@ TEST(PackedWeight, GivesTheBitsOfThePlainWeight) {
   }
 }
 
+// One row may take several panels at once: every number of them, the last one whole and not, a strided row, batches.
+TEST(PackedWeight, GivesTheBitsOfThePlainWeightForOneRow) {
+  Rng rng(5);
+  for (auto& ctx : testing::all_contexts()) {
+    for (const int64_t n : {1, 15, 16, 48, 49, 63, 64, 65, 127, 128, 129, 300, 640}) {
+      const int64_t k = uniform_int(rng, 1, 700);
+      const OwnedTensor x = random_int8({3, 2, k}, rng), weight = random_int8({n, k}, rng);
+      OwnedTensor scale(DType::kF32, {n});
+      testing::fill_uniform(scale, rng, -0.01f, 0.01f);
+      const PackedWeight packed = PackedWeight::pack(weight.view(), ctx);
+      ConstTensorView rows = x.view();  // (3, 1, k), which do not lie one behind the other
+      rows.sizes = Dims({3, 1, k});
+      for (const ConstTensorView& x1 : {rows, ConstTensorView(x.view().data, DType::kI8, {1, k})}) {
+        ASSERT_EQ(multiply(x1, packed.view().transposed(), std::as_const(scale).view(), ctx),
+                  multiply(x1, weight.view().transposed(), std::as_const(scale).view(), ctx))
+            << n << " x " << k << " isas " << isa_names(ctx.isas());
+      }
+    }
+  }
+}
+
 TEST(PackedWeight, TakesBatchesOfActivations) {
   Rng rng(2);
   ExecutionContext ctx(2);

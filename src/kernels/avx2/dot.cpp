@@ -28,13 +28,13 @@ constexpr int kStep = 16;  // elements of k in one register of int16
   return load(bytes);
 }
 
-// R columns of c from `cols` <= R rows of b; the missing rows repeat the last one and are not stored. The rows `ahead`
+// R columns of c from as many rows of b; missing rows repeat the last one and are not stored. kFetch: the rows `ahead`
 // bytes further are needed next.
-template <int M, int R>
-[[gnu::always_inline]] inline void columns(const Rows<int16_t>& x, int64_t cols, int64_t k, const int8_t* b,
+template <int M, int R, bool kFetch>
+[[gnu::always_inline]] inline void columns(const Rows<int16_t>& x, Columns cols, int64_t k, const int8_t* b,
                                            int64_t ldb, int64_t ahead) {
   const int8_t* rows[R];
-  for (int r = 0; r < R; ++r) rows[r] = b + (r < cols ? r : cols - 1) * ldb;
+  for (int r = 0; r < R; ++r) rows[r] = b + (r < cols.count ? r : cols.count - 1) * cols.apart * ldb;
   __m256i acc[M][R];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i) {
@@ -63,7 +63,7 @@ template <int M, int R>
   if (odd) step(x.a + whole / kStep * x.a_step, [whole, odd](const int8_t* b) { return load_tail(b + whole, odd); });
   const int16_t* a = x.a;
   for (int64_t p = 0; p < whole; p += kStep, a += x.a_step) {
-    if (p % kLine == 0) {
+    if (kFetch && p % kLine == 0) {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) _mm_prefetch(reinterpret_cast<const char*>(rows[r] + ahead + p), _MM_HINT_T1);
     }
@@ -78,11 +78,26 @@ void pass(const Rows<int16_t>& x, int64_t cols, int64_t k, const int8_t* b, int6
   for (int64_t j = 0; j < cols; j += R) {
     Rows<int16_t> at = x;
     at.c += j;
-    columns<M, R>(at, cols - j < R ? cols - j : R, k, b + j * ldb, ldb, ahead);
+    columns<M, R, true>(at, {cols - j < R ? cols - j : R, 1}, k, b + j * ldb, ldb, ahead);
   }
 }
 
+template <int M, int R>
+void stream(const Rows<int16_t>& all, int64_t n, int64_t k, const int8_t* b, int64_t ldb) {
+  const int64_t quarter = n / kCols, streamed = quarter * kCols;
+  Rows<int16_t> x = all;
+  for (int64_t j = 0; j < quarter; ++j) {
+    for (int64_t at = j; at < streamed; at += R * quarter) {
+      x.c = all.c + at;
+      columns<M, R, false>(x, {R, quarter}, k, b + at * ldb, ldb, 0);
+    }
+  }
+  x.c = all.c + streamed;
+  pass<M, R>(x, n - streamed, k, b + streamed * ldb, ldb, 0);
+}
+
 constexpr PassFn<int16_t>* kPasses[] = {pass<1, 4>, pass<2, 4>, pass<3, 4>, pass<4, 2>};
+constexpr StreamFn<int16_t>* kStreams[] = {stream<1, 4>, stream<2, 4>, stream<3, 4>, stream<4, 2>};
 
 }  // namespace
 
@@ -90,6 +105,7 @@ void dot(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* ro
          int32_t* c, int64_t ldc) noexcept {
   static_assert(kDotKr == kStep);
   const Rows<int16_t> all{static_cast<const int16_t*>(a_panel), m * kStep, row_init, c, ldc};
+  if (streams_suit<int16_t>(m, k)) return kStreams[m - 1](all, n, k, b, ldb);
   for_each_pass(all, kStep, m, n, k, b, ldb, kPasses);
 }
 

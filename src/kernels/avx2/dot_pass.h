@@ -28,15 +28,25 @@ struct Rows {
   return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
 
-// The first `cols` <= R of four sums to row i of c.
+// Columns of c and as many rows of b: at the edge fewer than there is room for; with more than one for `apart`, which
+// is from one to the next, all of them.
+struct Columns {
+  int64_t count;
+  int64_t apart;
+};
+
+// The first R of four sums to row i of c, or as many as there are columns.
 template <int R, class A>
-[[gnu::always_inline]] inline void store_row(const Rows<A>& x, int i, int64_t cols, __m128i sums4) {
+[[gnu::always_inline]] inline void store_row(const Rows<A>& x, int i, Columns cols, __m128i sums4) {
   alignas(16) int32_t c4[4];
   _mm_store_si128(reinterpret_cast<__m128i*>(c4), _mm_add_epi32(sums4, _mm_set1_epi32(x.init[i])));
-  if (cols == R) {
+  if (cols.apart != 1) {
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) x.c[i * x.ldc + r * cols.apart] = c4[r];
+  } else if (cols.count == R) {
     std::memcpy(x.c + i * x.ldc, c4, R * sizeof *c4);  // a size that is known is a move, not a call
   } else {
-    std::memcpy(x.c + i * x.ldc, c4, static_cast<size_t>(cols) * sizeof *c4);
+    std::memcpy(x.c + i * x.ldc, c4, static_cast<size_t>(cols.count) * sizeof *c4);
   }
 }
 
@@ -51,7 +61,7 @@ template <int R, class A>
 
 // Four sums are made at once: of one row, or of two rows with two columns each.
 template <int M, int R, class A>
-[[gnu::always_inline]] inline void store_sums(const Rows<A>& x, int64_t cols, const __m256i (&acc)[M][R]) {
+[[gnu::always_inline]] inline void store_sums(const Rows<A>& x, Columns cols, const __m256i (&acc)[M][R]) {
   static_assert(R == 2 || R == 4);
   if constexpr (R == 4) {
 #pragma GCC unroll 4
@@ -88,6 +98,17 @@ void for_each_pass(const Rows<A>& all, int64_t row, int64_t m, int64_t n, int64_
       passes[rows - 1](x, cols, k, b + j * ldb, ldb, ahead);
     }
   }
+}
+
+// [streams] At most kMaxRows rows of a, for which all of b passes once: the four rows of b that go together are a
+// quarter of it apart. Memory that is read at several places at once comes faster, since the hardware follows each of
+// them, and fetching by hand only disturbs. With more rows, or when a takes more than L1, it is the other way round.
+template <class A>
+using StreamFn = void(const Rows<A>& x, int64_t n, int64_t k, const int8_t* b, int64_t ldb);
+
+template <class A>
+bool streams_suit(int64_t m, int64_t k) {
+  return m <= kMaxRows && m * k * static_cast<int64_t>(sizeof(A)) <= 32 << 10;
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ inline constexpr int kDotInt4MaxM = 64, kDotInt4Kr = 64;
 PackAFn pack_a, pack_dot_a, pack_dot_int4_a;
 PackBFn pack_b;
 GemmFn gemm;
+RowBesideFn gemm_row_beside;
 DotFn dot, dot_int4;
 EpilogueFn epilogue;
 QuantizeRowFn quantize_row;
