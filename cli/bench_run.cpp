@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <map>
 
 #include "a8w8/status.h"
 #include "cli/command.h"
@@ -56,6 +57,28 @@ std::string table(const std::vector<Row>& rows) {
   return format_table(cells);
 }
 
+// A limit of the machine that is timed in turn with cases.
+struct Limit {
+  int threads;
+  bool reads;  // or multiplies
+  double amount;
+  std::function<void()> call;
+};
+
+std::vector<Limit> limits_beside(const Group& group, Probes& probes) {
+  std::map<int, bool> cold;  // by number of threads
+  for (const Case& c : group) {
+    if (c.shape.n > 0) cold[c.threads] = cold[c.threads] || c.cold;
+  }
+  std::vector<Limit> limits;
+  for (const auto& [threads, reads] : cold) {
+    LimitProbe& probe = probes.with(threads);
+    limits.push_back({threads, false, probe.operations(), [&probe] { probe.multiply(); }});
+    if (reads) limits.push_back({threads, true, probe.bytes(), [&probe] { probe.read(); }});
+  }
+  return limits;
+}
+
 // What cannot be, but for other programs that slowed the measuring of the limits down more than that of the row.
 bool is_beyond_limits(const Row& row) {
   constexpr double kTolerance = 1.02;
@@ -85,7 +108,7 @@ class JsonFile {
 
 }  // namespace
 
-std::vector<Row> run_group(const Group& group, const TimingOptions& options) {
+std::vector<Row> run_group(const Group& group, const TimingOptions& options, Probes* probes) {
   std::vector<Row> rows;
   std::vector<std::function<void()>> calls;
   for (const Case& c : group) {
@@ -94,10 +117,18 @@ std::vector<Row> run_group(const Group& group, const TimingOptions& options) {
     if (auto wrong = c.wrong()) row.wrong = *wrong;
     if (row.wrong.empty()) calls.push_back(c.call);
   }
+  const std::vector<Limit> limits = probes ? limits_beside(group, *probes) : std::vector<Limit>{};
+  for (const Limit& limit : limits) calls.push_back(limit.call);
   const std::vector<Timing> timings = time_calls(calls, options);
   size_t next = 0;
   for (Row& row : rows) {
     if (row.wrong.empty()) row.timing = timings[next++];
+  }
+  for (const Limit& limit : limits) {
+    const double reached = limit.amount / timings[next++].lower_quartile_ns;
+    for (Row& row : rows) {
+      if (row.what.threads == limit.threads) (limit.reads ? row.read_gbps : row.peak_gops) = reached;
+    }
   }
   for (Row& row : rows) {
     if (!row.what.baseline || !row.wrong.empty() || !rows[*row.what.baseline].wrong.empty()) continue;
@@ -113,8 +144,8 @@ void relate_to_limits(Row& row, const Machine& machine) {
   const MachineLimits& limits = machine.limits(row.what.threads);
   row.gops = row.what.operations / row.timing.lower_quartile_ns;
   row.gbps = row.what.bytes / row.timing.lower_quartile_ns;
-  row.of_peak = row.gops / limits.peak_int8_gops;
-  row.of_bandwidth = row.gbps / limits.read_gbps;
+  row.of_peak = row.gops / (row.peak_gops > 0 ? row.peak_gops : limits.peak_int8_gops);
+  row.of_bandwidth = row.gbps / (row.read_gbps > 0 ? row.read_gbps : limits.read_gbps);
 }
 
 nlohmann::json to_json(const Row& row) {
@@ -134,6 +165,8 @@ nlohmann::json to_json(const Row& row) {
   json["gbps"] = row.gbps;
   json["of_peak"] = row.of_peak;
   json["of_bandwidth"] = row.of_bandwidth;
+  if (row.peak_gops > 0) json["peak_gops_meanwhile"] = row.peak_gops;
+  if (row.read_gbps > 0) json["read_gbps_meanwhile"] = row.read_gbps;
   if (!row.baseline.empty()) json["baseline"] = row.baseline, json["speedup"] = row.speedup;
   return json;
 }
@@ -141,6 +174,7 @@ nlohmann::json to_json(const Row& row) {
 int run_bench(const std::vector<MakeGroup>& groups, const BenchOptions& options, Contexts& contexts) {
   JsonFile file(options.json_file);
   Machine machine;
+  Probes probes(contexts);
   std::vector<Row> rows;
   {
     Progress progress(groups.size() + 1);
@@ -150,7 +184,7 @@ int run_bench(const std::vector<MakeGroup>& groups, const BenchOptions& options,
     for (const MakeGroup& make : groups) {
       const Group group = make();
       progress.next(group.front().op + " " + group.front().shape.str());
-      for (Row& row : run_group(group, options.timing)) rows.push_back(std::move(row));
+      for (Row& row : run_group(group, options.timing, &probes)) rows.push_back(std::move(row));
       for (Row& row : rows) row.what.call = nullptr, row.what.wrong = nullptr;  // and with them the operands
       if (std::chrono::steady_clock::now() - measured < kBetweenLimits) continue;
       machine.measure(options.threads, contexts);

@@ -7,11 +7,22 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from peers.results import CPP, reason
 
-Times = dict[tuple[int, int, bool], dict[str, float]]  # (m, threads, cold) -> microseconds by name
+
+@dataclass
+class Figures:
+    """Of one shape: microseconds by name, and what the machine did at most meanwhile."""
+
+    us: dict[str, float] = field(default_factory=dict)
+    peak_gops: float | None = None
+    read_gbps: float | None = None
+
+
+Times = dict[tuple[int, int, bool], Figures]  # by (m, threads, cold)
 
 SECONDS = 0.1  # for each row, about
 
@@ -35,8 +46,10 @@ def measure(
             continue
         try:
             for row in _rows(binary, [*shapes, "--threads", str(threads), *more]):
-                us = row["lower_quartile_ns"] / 1e3
-                times.setdefault((row["m"], row["threads"], row["cold"]), {})[CPP[row["weights"]]] = us
+                figures = times.setdefault((row["m"], row["threads"], row["cold"]), Figures())
+                figures.us[CPP[row["weights"]]] = row["lower_quartile_ns"] / 1e3
+                figures.peak_gops = row.get("peak_gops_meanwhile")
+                figures.read_gbps = row.get("read_gbps_meanwhile")
         except subprocess.CalledProcessError as error:
             complain(f"nothing from C++ for n={nk[0]} k={nk[1]}: {binary.name}: {(error.stderr or '').strip()}")
         except (OSError, KeyError, ValueError) as error:

@@ -25,7 +25,10 @@ class Entrant:
 
 @dataclass
 class Row:
-    """Microseconds of each candidate at a shape."""
+    """Microseconds of each candidate at a shape.
+
+    And what probes of the machine's limits reached in turns with ours called from C++, where they took part.
+    """
 
     m: int
     n: int
@@ -33,6 +36,8 @@ class Row:
     threads: int
     cold: bool
     us: dict[str, float]
+    peak_gops: float | None = None
+    read_gbps: float | None = None
 
     @property
     def where(self) -> str:

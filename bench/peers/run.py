@@ -77,7 +77,9 @@ class Runner:
 
     def _measure(self, row: Row, turns: dict[str, Turn], from_cpp: cpp.Times) -> None:
         row.us = {name: 1e6 * seconds for name, seconds in take_turns(turns, self.budget_s).items()}
-        row.us |= from_cpp.get((row.m, row.threads, row.cold), {})
+        figures = from_cpp.get((row.m, row.threads, row.cold), cpp.Figures())
+        row.us |= figures.us
+        row.peak_gops, row.read_gbps = figures.peak_gops, figures.read_gbps
         self.results.rows.append(row)
         self.step()
 

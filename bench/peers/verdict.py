@@ -1,7 +1,8 @@
 """What the project promises of its speed, line by line, as passed or failed.
 
-A promise that speaks of the machine's limits is judged by calls from C++; how the same looks through PyTorch, with the
-cost of its call and a new result each time, is a line of its own.
+A promise that speaks of the machine's limits is judged by calls from C++, beside what probes of these limits reached in
+turns with them (or else by the best that was measured in the run); how the same looks through PyTorch, with the cost of
+its call and a new result each time, is a line of its own.
 
 Reads results and nothing else. A line is a list of cases, each a number and where it was measured; the worst case is
 the measured value of the line, except where the line speaks of a mean. "Ahead of" and "ratio" are times divided: 1.2
@@ -147,7 +148,7 @@ def _ahead_of_float_peers(results: Results) -> Iterable[Case]:
 
 def _of_peak(results: Results, rows: list[Row], name: str) -> Iterable[Case]:
     for row in rows:
-        peak = results.machine.peak_int8_gops.get(row.threads)
+        peak = row.peak_gops or results.machine.peak_int8_gops.get(row.threads)
         if peak and name in row.us:
             yield row.gops(name) / peak, row.where
 
@@ -155,7 +156,7 @@ def _of_peak(results: Results, rows: list[Row], name: str) -> Iterable[Case]:
 def _of_bandwidth(results: Results, rows: list[Row], name: str) -> Iterable[Case]:
     """Weights of less than some MB are not read at the speed of large reads, by nobody."""
     for row in rows:
-        bandwidth = results.machine.read_gbps.get(row.threads)
+        bandwidth = row.read_gbps or results.machine.read_gbps.get(row.threads)
         if bandwidth and name in row.us and min(row.n, row.k) >= 1024:
             yield row.gbps(name) / bandwidth, row.where
 

@@ -1,17 +1,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstring>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "a8w8/context.h"
 #include "a8w8/machine.h"
-#include "base/math.h"
 #include "cpu/cache_info.h"
 #include "kernels/registry.h"
-#include "runtime/huge_pages.h"
+#include "machine/read_buffer.h"
 
 namespace a8w8 {
 namespace {
@@ -65,43 +61,18 @@ double measure_peak(const PeakKernel& kernel, ExecutionContext& ctx) {
   return best;
 }
 
-constexpr std::align_val_t kPage{kHugePage};
-
-auto large_buffer(size_t bytes) {
-  constexpr auto release = [](std::byte* p) { ::operator delete[](p, kPage); };
-  std::unique_ptr<std::byte[], decltype(release)> buffer(new (kPage) std::byte[bytes]);
-  advise_huge_pages(buffer.get(), bytes);
-  return buffer;
-}
-
-struct Pattern {
-  int64_t streams, ahead;
-};
-// Hardware follows one stream well on some machines, several on others; requests ahead help or hinder.
-constexpr Pattern kPatterns[] = {{1, 0}, {1, 4096}, {2, 0}, {2, 2048}, {4, 0}, {4, 1024}, {8, 0}, {8, 1024}};
-
 double measure_read(const PeakKernel& kernel, ExecutionContext& ctx, int64_t cache_bytes) {
   constexpr int kPasses = 2;
-  constexpr int64_t kTaskBytes = 4 << 20, kMinBytes = 256 << 20, kMaxBytes = int64_t{2} << 30;
-  // At four times the last level some of it is still there in the next pass (42 GB/s in place of 36 on a Zen 4).
-  const int64_t bytes = round_up(std::clamp(8 * cache_bytes, kMinBytes, kMaxBytes), kTaskBytes);
-  const auto buffer = large_buffer(static_cast<size_t>(bytes));
-  const auto task_data = [&](int64_t task) { return buffer.get() + task * kTaskBytes; };
-  const int64_t tasks = bytes / kTaskBytes;
-  ctx.parallel_for(tasks,
-                   [&](int64_t task) { std::memset(task_data(task), static_cast<int>(task % 100), kTaskBytes); });
-
+  const ReadBuffer buffer(cache_bytes, ctx);
   double best = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
-    for (const Pattern& pattern : kPatterns) {
+    for (const ReadPattern& pattern : kReadPatterns) {
       std::atomic<int64_t> next{0};
       const double seconds = seconds_together(ctx, [&](int64_t) {
-        for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-          volatile uint64_t seen = kernel.read(task_data(task), kTaskBytes, pattern.streams, pattern.ahead);
-          static_cast<void>(seen);
-        }
+        for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < buffer.tasks();)
+          buffer.read(kernel, pattern, task);
       });
-      best = std::max(best, 1e-9 * static_cast<double>(bytes) / seconds);
+      best = std::max(best, 1e-9 * static_cast<double>(buffer.tasks() * ReadBuffer::kTaskBytes) / seconds);
     }
   }
   return best;

@@ -60,6 +60,28 @@ TEST(RunGroup, ComparesWithTheBaseline) {
   EXPECT_DOUBLE_EQ(rows[1].speedup, rows[0].timing.lower_quartile_ns / rows[1].timing.lower_quartile_ns);
 }
 
+TEST(RunGroup, TimesTheMachinesLimitsInTurnWithProducts) {
+  Contexts contexts;
+  Probes probes(contexts);
+  Case none = case_named("none"), warm = case_named("warm"), cold = case_named("cold");
+  none.shape.n = 0, none.threads = 3, cold.threads = 2, cold.cold = true;
+  warm.operations = cold.operations = 1, cold.bytes = 1;
+  std::vector<Row> rows = run_group({none, warm, cold}, kShort, &probes);
+  EXPECT_EQ(rows[0].peak_gops, 0);
+  EXPECT_GT(rows[1].peak_gops, 0);
+  EXPECT_EQ(rows[1].read_gbps, 0) << "nothing is cold with as many threads";
+  EXPECT_GT(rows[2].peak_gops, 0);
+  EXPECT_GT(rows[2].read_gbps, 0);
+  Machine machine;
+  machine.measure({2, 3}, contexts);
+  for (Row& row : rows) relate_to_limits(row, machine);
+  EXPECT_DOUBLE_EQ(rows[1].of_peak, rows[1].gops / rows[1].peak_gops);
+  EXPECT_DOUBLE_EQ(rows[1].of_bandwidth, rows[1].gbps / machine.limits(1).read_gbps);
+  EXPECT_DOUBLE_EQ(rows[2].of_bandwidth, rows[2].gbps / rows[2].read_gbps);
+  EXPECT_EQ(to_json(rows[2])["read_gbps_meanwhile"], rows[2].read_gbps);
+  EXPECT_FALSE(to_json(rows[0]).contains("peak_gops_meanwhile"));
+}
+
 TEST(RunBench, FindsAProblem) {
   Contexts contexts;
   BenchOptions options{.threads = {1}, .timing = kShort};

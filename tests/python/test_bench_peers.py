@@ -102,6 +102,17 @@ def test_one_slow_shape_fails_and_is_named():
     assert status(results)["5c"] == "passed"  # fair takes int8
 
 
+def test_limits_are_those_of_the_time_where_they_are_known():
+    results = kept()
+    row = find(results, 512, 4096, 11008)
+    row.peak_gops = row.gops(CPP_PACKED) / 0.5
+    cold = find(results, 1, 4096, 4096, cold=True)
+    cold.read_gbps = cold.gbps(CPP_PACKED) / 0.25
+    lines = {line.number: line for line in verdict.judge(results)}
+    assert lines["2"].measured == pytest.approx(0.5) and lines["2"].where == row.where
+    assert lines["4a"].measured == pytest.approx(0.25) and lines["4a"].where == cold.where
+
+
 @pytest.mark.parametrize(
     ("number", "break_it"),
     [
@@ -344,7 +355,8 @@ def test_peers_outside_of_pytorch_are_judged_beside_calls_from_cpp():
 PROGRAM = """#!/bin/sh
 printf '%s\\n' "$*" >> calls
 for last; do [ "$previous" = --json ] && file=$last; previous=$last; done
-echo '{"rows": [{"m": 1, "threads": 2, "cold": false, "weights": "packed", "lower_quartile_ns": 1500}]}' > "$file"
+echo '{"rows": [{"m": 1, "threads": 2, "cold": false, "weights": "packed", "lower_quartile_ns": 1500, \
+"peak_gops_meanwhile": 90}]}' > "$file"
 """
 
 
@@ -355,7 +367,9 @@ def test_figures_from_cpp_come_from_the_program(tmp_path, monkeypatch):
     assert cpp.measure(program, (64, 32), (1, 16), (1,), 2, said.append) == {}
     program.write_text(PROGRAM)
     program.chmod(0o755)
-    assert cpp.measure(program, (64, 32), (1, 16), (1,), 2, said.append) == {(1, 2, False): {CPP_PACKED: 1.5}}
+    assert cpp.measure(program, (64, 32), (1, 16), (1,), 2, said.append) == {
+        (1, 2, False): cpp.Figures({CPP_PACKED: 1.5}, 90)
+    }
     calls = (tmp_path / "calls").read_text().splitlines()
     assert "--shape 1,64,32 --threads 2 --cold" in calls[0] and calls[1].endswith("--shape 16,64,32 --threads 2")
     program.write_text("#!/bin/sh\necho no such thing >&2; exit 2\n")

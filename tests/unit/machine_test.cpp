@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 
 #include "a8w8/context.h"
@@ -10,6 +11,13 @@
 
 namespace a8w8 {
 namespace {
+
+template <class Call>
+double seconds(const Call& call) {
+  const auto start = std::chrono::steady_clock::now();
+  call();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 TEST(MeasureMachine, NamesItsKernelAndFindsSomething) {
   ExecutionContext ctx(2);
@@ -23,6 +31,18 @@ TEST(MeasureMachine, KeepsToTheIsasOfTheContext) {
   ExecutionContext ctx(1);
   ctx.set_max_isa(Isa::kScalar);
   EXPECT_STREQ(measure_machine(ctx).kernel, "peak_scalar");
+}
+
+TEST(LimitProbe, IsACallThatDoesWhatItSays) {
+  ExecutionContext ctx(2);
+  LimitProbe probe(ctx);
+  EXPECT_GT(probe.operations(), 1e3);
+  EXPECT_EQ(probe.bytes(), 16 << 20);
+  const double multiplied = probe.operations() / seconds([&] { probe.multiply(); });
+  EXPECT_GT(multiplied, 1e6) << "operations a second";
+  probe.read();                                         // makes the memory
+  for (int call = 0; call < 100; ++call) probe.read();  // past its end
+  EXPECT_GT(probe.bytes() / seconds([&] { probe.read(); }), 1e6) << "bytes a second";
 }
 
 TEST(CacheBytes, AreThoseThatBlocksAreMadeFor) {
