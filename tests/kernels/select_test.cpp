@@ -25,7 +25,7 @@ constexpr Golden kGolden[] = {
      "quantize_scalar"},
     {"a set whose kernels need more", Isa::kScalar | Isa::kNeonI8mm, Isa::kScalar, "gemm_s8s8s32_4x8x4_scalar",
      "dot_s8s8s32_8_scalar", "epilogue_scalar", "quantize_scalar"},
-    {"AVX2", kUpToAvx2, Isa::kAvx2, "gemm_s8s8s32_6x16x2_avx2", "dot_s8s8s32_24_avx2", "epilogue_avx2",
+    {"AVX2", kUpToAvx2, Isa::kAvx2, "gemm_s8s8s32_6x16x2_avx2", "dot_s8s8s32_10_avx2", "epilogue_avx2",
      "quantize_avx2"},
     {"AVX-VNNI", kUpToAvx2 | Isa::kAvxVnni, Isa::kAvxVnni, "gemm_s8s8s32_6x16x4_avx_vnni", "dot_s8s8s32_24_avx_vnni",
      "epilogue_avx_vnni", "quantize_avx_vnni"},

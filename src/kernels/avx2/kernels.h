@@ -9,7 +9,7 @@
 namespace a8w8::avx2 {
 
 inline constexpr int kMr = 6, kNr = 16, kKr = 2;  // the register tile, see gemm.cpp
-inline constexpr int kDotMaxM = 24, kDotKr = 16;
+inline constexpr int kDotMaxM = 10, kDotKr = 16;
 inline constexpr int kDotInt4MaxM = 64, kDotInt4Kr = 64;
 
 PackAFn pack_a, pack_dot_a, pack_dot_int4_a;
