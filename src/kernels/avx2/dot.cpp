@@ -6,10 +6,6 @@
 // four rows of b at a time come sooner than two (3 x 4096 x 4096 from L3: 0.93 ms, not 1.06 ms). With m = 1 a step
 // reads 64 bytes of b in 13 operations, 3.25 cycles of four ports: 20 bytes a cycle, several times what one core gets
 // from memory.
-//
-// [next-rows] The rows of b that come next are fetched into L2 meanwhile: the hardware starts each row anew and stops
-// at page ends. On a Zen 3, one core, n = k = 4096 (b in L3), that is 27 instead of 21 GB/s at m = 1 and 13 instead of
-// 10 at m = 4.
 #include "kernels/avx2/dot_pass.h"
 #include "kernels/avx2/kernels.h"
 
@@ -28,19 +24,21 @@ constexpr int kStep = 16;  // elements of k in one register of int16
   return load(bytes);
 }
 
-// R columns of c from as many rows of b; missing rows repeat the last one and are not stored. kFetch: the rows `ahead`
-// bytes further are needed next.
+struct Int8 {
+  using A = int16_t;
+  static constexpr int64_t kRow = kDotKr;
+  template <int M, int R, bool kFetch>
+  [[gnu::always_inline]] static void columns(const Rows<A>& x, Columns cols, int64_t k, const int8_t* b, int64_t ldb,
+                                             int64_t ahead);
+};
+static_assert(kDotKr == kStep);
+
 template <int M, int R, bool kFetch>
-[[gnu::always_inline]] inline void columns(const Rows<int16_t>& x, Columns cols, int64_t k, const int8_t* b,
-                                           int64_t ldb, int64_t ahead) {
+inline void Int8::columns(const Rows<A>& x, Columns cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead) {
   const int8_t* rows[R];
-  for (int r = 0; r < R; ++r) rows[r] = b + (r < cols.count ? r : cols.count - 1) * cols.apart * ldb;
+  find_rows(cols, b, ldb, rows);
   __m256i acc[M][R];
-#pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) acc[i][r] = _mm256_setzero_si256();
-  }
+  clear(acc);
   auto step = [&](const int16_t* a, auto load_step) __attribute__((always_inline)) {
     __m256i a16[M];
 #pragma GCC unroll 4
@@ -72,41 +70,11 @@ template <int M, int R, bool kFetch>
   store_sums<M, R>(x, cols, acc);
 }
 
-// M rows of a against `cols` rows of b, which are in L1 after the first R of them have passed.
-template <int M, int R>
-void pass(const Rows<int16_t>& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead) {
-  for (int64_t j = 0; j < cols; j += R) {
-    Rows<int16_t> at = x;
-    at.c += j;
-    columns<M, R, true>(at, {cols - j < R ? cols - j : R, 1}, k, b + j * ldb, ldb, ahead);
-  }
-}
-
-template <int M, int R>
-void stream(const Rows<int16_t>& all, int64_t n, int64_t k, const int8_t* b, int64_t ldb) {
-  const int64_t quarter = n / kCols, streamed = quarter * kCols;
-  Rows<int16_t> x = all;
-  for (int64_t j = 0; j < quarter; ++j) {
-    for (int64_t at = j; at < streamed; at += R * quarter) {
-      x.c = all.c + at;
-      columns<M, R, false>(x, {R, quarter}, k, b + at * ldb, ldb, 0);
-    }
-  }
-  x.c = all.c + streamed;
-  pass<M, R>(x, n - streamed, k, b + streamed * ldb, ldb, 0);
-}
-
-constexpr PassFn<int16_t>* kPasses[] = {pass<1, 4>, pass<2, 4>, pass<3, 4>, pass<4, 2>};
-constexpr StreamFn<int16_t>* kStreams[] = {stream<1, 4>, stream<2, 4>, stream<3, 4>, stream<4, 2>};
-
 }  // namespace
 
 void dot(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b, int64_t ldb,
          int32_t* c, int64_t ldc) noexcept {
-  static_assert(kDotKr == kStep);
-  const Rows<int16_t> all{static_cast<const int16_t*>(a_panel), m * kStep, row_init, c, ldc};
-  if (streams_suit<int16_t>(m, k)) return kStreams[m - 1](all, n, k, b, ldb);
-  for_each_pass(all, kStep, m, n, k, b, ldb, kPasses);
+  run_dot<Int8, 4>(m, n, k, a_panel, row_init, b, ldb, c, ldc);
 }
 
 }  // namespace a8w8::avx2

@@ -44,20 +44,21 @@ __m256i store_a_block(const int8_t* x, int8_t* out) {
   return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_add_epi16(even, odd), _mm256_set1_epi16(1)));
 }
 
-// R columns of c from as many rows of b; missing rows repeat the last one and are not stored. kFetch: the rows `ahead`
-// bytes further are needed next.
+struct Int4 {
+  using A = int8_t;
+  static constexpr int64_t kRow = kDotInt4Kr;
+  template <int M, int R, bool kFetch>
+  [[gnu::always_inline]] static void columns(const Rows<A>& x, Columns cols, int64_t k, const int8_t* b, int64_t ldb,
+                                             int64_t ahead);
+};
+
 template <int M, int R, bool kFetch>
-[[gnu::always_inline]] inline void columns(const Rows<int8_t>& x, Columns cols, int64_t bytes, const int8_t* b,
-                                           int64_t ldb, int64_t ahead) {
+inline void Int4::columns(const Rows<A>& x, Columns cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead) {
   const __m256i low = _mm256_set1_epi8(15), signs = _mm256_set1_epi8(static_cast<char>(0x88));
   const int8_t* rows[R];
-  for (int r = 0; r < R; ++r) rows[r] = b + (r < cols.count ? r : cols.count - 1) * cols.apart * ldb;
+  find_rows(cols, b, ldb, rows);
   __m256i acc[M][R];
-#pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) acc[i][r] = _mm256_setzero_si256();
-  }
+  clear(acc);
   auto step = [&](const int8_t* a, auto load_step) __attribute__((always_inline)) {
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
@@ -71,7 +72,7 @@ template <int M, int R, bool kFetch>
     }
   };
   // The odd part of k comes first, as in dot.cpp. What is beyond it in b meets zeros in a.
-  const int64_t whole = bytes / kStep * kStep, rest = bytes - whole;
+  const int64_t bytes = k / 2, whole = bytes / kStep * kStep, rest = bytes - whole;
   if (rest) step(x.a + whole / kStep * x.a_step, [whole, rest](const int8_t* b) { return load_tail(b + whole, rest); });
   const int8_t* a = x.a;
   for (int64_t p = 0; p < whole; p += kStep, a += x.a_step) {
@@ -84,39 +85,11 @@ template <int M, int R, bool kFetch>
   store_sums<M, R>(x, cols, acc);
 }
 
-template <int M, int R>
-void pass(const Rows<int8_t>& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead) {
-  for (int64_t j = 0; j < cols; j += R) {
-    Rows<int8_t> at = x;
-    at.c += j;
-    columns<M, R, true>(at, {cols - j < R ? cols - j : R, 1}, k / 2, b + j * ldb, ldb, ahead);
-  }
-}
-
-template <int M, int R>
-void stream(const Rows<int8_t>& all, int64_t n, int64_t k, const int8_t* b, int64_t ldb) {
-  const int64_t quarter = n / kCols, streamed = quarter * kCols;
-  Rows<int8_t> x = all;
-  for (int64_t j = 0; j < quarter; ++j) {
-    for (int64_t at = j; at < streamed; at += R * quarter) {
-      x.c = all.c + at;
-      columns<M, R, false>(x, {R, quarter}, k / 2, b + at * ldb, ldb, 0);
-    }
-  }
-  x.c = all.c + streamed;
-  pass<M, R>(x, n - streamed, k, b + streamed * ldb, ldb, 0);
-}
-
-constexpr PassFn<int8_t>* kPasses[] = {pass<1, 4>, pass<2, 4>, pass<3, 2>, pass<4, 2>};
-constexpr StreamFn<int8_t>* kStreams[] = {stream<1, 4>, stream<2, 4>, stream<3, 2>, stream<4, 2>};
-
 }  // namespace
 
 void dot_int4(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b,
               int64_t ldb, int32_t* c, int64_t ldc) noexcept {
-  const Rows<int8_t> all{static_cast<const int8_t*>(a_panel), m * kDotInt4Kr, row_init, c, ldc};
-  if (streams_suit<int8_t>(m, k)) return kStreams[m - 1](all, n, k, b, ldb);
-  for_each_pass(all, kDotInt4Kr, m, n, k, b, ldb, kPasses);
+  run_dot<Int4, 2>(m, n, k, a_panel, row_init, b, ldb, c, ldc);
 }
 
 // Blocks of 64 k, one row after the other: 32 even ones, 32 odd ones.

@@ -77,38 +77,86 @@ template <int M, int R, class A>
   }
 }
 
-// M rows of a against `cols` <= kCols rows of b; the rows `ahead` bytes further are needed next, see [next-rows].
-template <class A>
-using PassFn = void(const Rows<A>& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead);
+// The rows of b that R columns are made of; missing ones repeat the last.
+template <int R>
+[[gnu::always_inline]] inline void find_rows(Columns cols, const int8_t* b, int64_t ldb, const int8_t* (&rows)[R]) {
+  for (int r = 0; r < R; ++r) rows[r] = b + (r < cols.count ? r : cols.count - 1) * cols.apart * ldb;
+}
+
+template <int M, int R>
+[[gnu::always_inline]] inline void clear(__m256i (&acc)[M][R]) {
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) acc[i][r] = _mm256_setzero_si256();
+  }
+}
+
+// A Kernel has the type A of an element of the panel of a, kRow of them for a row in a block of k, and columns<M, R,
+// kFetch>(x, cols, k, b, ldb, ahead): R columns of c from as many rows of b. Missing rows are not stored. kFetch: the
+// rows `ahead` bytes further are needed next.
 
 constexpr int64_t kMaxRows = 4, kCols = 4;  // of a pass
 
-// Four columns, in passes of at most four rows of a each: after the first pass they are in L1. `all` is of all rows,
-// and `row` elements of a panel's block belong to one row. See [next-rows] for what is fetched.
-template <class A>
-void for_each_pass(const Rows<A>& all, int64_t row, int64_t m, int64_t n, int64_t k, const int8_t* b, int64_t ldb,
-                   PassFn<A>* const (&passes)[kMaxRows]) {
-  const int64_t count = (m + kMaxRows - 1) / kMaxRows;
-  for (int64_t j = 0; j < n; j += kCols) {
-    const int64_t cols = n - j < kCols ? n - j : kCols;
-    for (int64_t t = 0; t < count; ++t) {
-      const int64_t i = t * m / count, rows = (t + 1) * m / count - i;
-      const int64_t ahead = t == 0 && j + 2 * kCols <= n ? kCols * ldb : 0;
-      const Rows<A> x{all.a + i * row, all.a_step, all.init + i, all.c + i * all.ldc + j, all.ldc};
-      passes[rows - 1](x, cols, k, b + j * ldb, ldb, ahead);
-    }
+// M rows of a against `cols` <= kCols rows of b, which are in L1 after the first R of them have passed.
+template <class Kernel, int M, int R>
+void pass(const Rows<typename Kernel::A>& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead) {
+  for (int64_t j = 0; j < cols; j += R) {
+    Rows<typename Kernel::A> at = x;
+    at.c += j;
+    Kernel::template columns<M, R, true>(at, {cols - j < R ? cols - j : R, 1}, k, b + j * ldb, ldb, ahead);
   }
 }
 
 // [streams] At most kMaxRows rows of a, for which all of b passes once: the four rows of b that go together are a
 // quarter of it apart. Memory that is read at several places at once comes faster, since the hardware follows each of
 // them, and fetching by hand only disturbs. With more rows, or when a takes more than L1, it is the other way round.
+template <class Kernel, int M, int R>
+void stream(const Rows<typename Kernel::A>& all, int64_t n, int64_t k, const int8_t* b, int64_t ldb) {
+  const int64_t quarter = n / kCols, streamed = quarter * kCols;
+  Rows<typename Kernel::A> x = all;
+  for (int64_t j = 0; j < quarter; ++j) {
+    for (int64_t at = j; at < streamed; at += R * quarter) {
+      x.c = all.c + at;
+      Kernel::template columns<M, R, false>(x, {R, quarter}, k, b + at * ldb, ldb, 0);
+    }
+  }
+  x.c = all.c + streamed;
+  pass<Kernel, M, R>(x, n - streamed, k, b + streamed * ldb, ldb, 0);
+}
+
+template <class A>
+using PassFn = void(const Rows<A>& x, int64_t cols, int64_t k, const int8_t* b, int64_t ldb, int64_t ahead);
 template <class A>
 using StreamFn = void(const Rows<A>& x, int64_t n, int64_t k, const int8_t* b, int64_t ldb);
 
-template <class A>
-bool streams_suit(int64_t m, int64_t k) {
-  return m <= kMaxRows && m * k * static_cast<int64_t>(sizeof(A)) <= 32 << 10;
+// All of a kernel's work. More rows than kMaxRows, or more of a than L1 holds: four columns at a time, in passes of at
+// most four rows, the first of which brings b into L1.
+//
+// [next-rows] That pass fetches the rows of b that come next into L2: the hardware starts each row anew and stops at
+// page ends. On a Zen 3, one core, n = k = 4096, m = 4 (before there were streams), that was 13 instead of 10 GB/s.
+template <class Kernel, int R3>
+void run_dot(int64_t m, int64_t n, int64_t k, const void* a_panel, const int32_t* row_init, const int8_t* b,
+             int64_t ldb, int32_t* c, int64_t ldc) {
+  using A = typename Kernel::A;
+  static constexpr PassFn<A>* kPasses[kMaxRows] = {pass<Kernel, 1, 4>, pass<Kernel, 2, 4>, pass<Kernel, 3, R3>,
+                                                   pass<Kernel, 4, 2>};
+  static constexpr StreamFn<A>* kStreams[kMaxRows] = {stream<Kernel, 1, 4>, stream<Kernel, 2, 4>, stream<Kernel, 3, R3>,
+                                                      stream<Kernel, 4, 2>};
+  const Rows<A> all{static_cast<const A*>(a_panel), m * Kernel::kRow, row_init, c, ldc};
+  if (m <= kMaxRows && m * k * static_cast<int64_t>(sizeof(A)) <= 32 << 10) {
+    return kStreams[m - 1](all, n, k, b, ldb);
+  }
+  const int64_t count = (m + kMaxRows - 1) / kMaxRows;
+  for (int64_t j = 0; j < n; j += kCols) {
+    const int64_t cols = n - j < kCols ? n - j : kCols;
+    for (int64_t t = 0; t < count; ++t) {
+      const int64_t i = t * m / count, rows = (t + 1) * m / count - i;
+      const int64_t ahead = t == 0 && j + 2 * kCols <= n ? kCols * ldb : 0;
+      const Rows<A> x{all.a + i * Kernel::kRow, all.a_step, row_init + i, c + i * ldc + j, ldc};
+      kPasses[rows - 1](x, cols, k, b + j * ldb, ldb, ahead);
+    }
+  }
 }
 
 }  // namespace

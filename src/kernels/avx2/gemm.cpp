@@ -71,21 +71,6 @@ void tile(int64_t k, const int16_t* a, const int8_t* b, const int32_t* row_init,
   for (int i = 0; i < R; ++i) store_row(acc[i], c + i * ldc);
 }
 
-// [streams] One row against kBeside panels side by side: memory that is read at several places at once comes faster.
-void row_beside(int64_t k, const int16_t* a, const int8_t* b, int64_t panel_bytes, int32_t init, int32_t* c) {
-  __m256i acc[kBeside][2];
-#pragma GCC unroll 4
-  for (int p = 0; p < kBeside; ++p) acc[p][0] = acc[p][1] = _mm256_set1_epi32(init);
-  for (int64_t q = 0; q < k; q += kKr, a += kKr, b += kNr * kKr) {
-#pragma GCC unroll 4
-    for (int p = 0; p < kBeside; ++p) {
-      multiply_row(a, load_b(b + p * panel_bytes), load_b(b + p * panel_bytes + 16), acc[p]);
-    }
-  }
-#pragma GCC unroll 4
-  for (int p = 0; p < kBeside; ++p) store_row(acc[p], c + p * kNr);
-}
-
 using TileFn = void(int64_t k, const int16_t* a, const int8_t* b, const int32_t* row_init, int32_t* c, int64_t ldc);
 constexpr TileFn* kTiles[kMr] = {tile<1>, tile<2>, tile<3>, tile<4>, tile<5>, tile<6>};
 
@@ -96,9 +81,22 @@ void gemm(int64_t rows, int64_t k, const void* a_panel, int64_t /*a_stride*/, co
   kTiles[rows - 1](k, static_cast<const int16_t*>(a_panel), static_cast<const int8_t*>(b_panel), row_init, c, ldc);
 }
 
-void gemm_row_beside(int64_t k, const void* a, const void* b_panels, int64_t panel_bytes, const int32_t* row_init,
+// [streams] One row against kBeside panels side by side: memory that is read at several places at once comes faster.
+void gemm_row_beside(int64_t k, const void* a_row, const void* b_panels, int64_t panel_bytes, const int32_t* row_init,
                      int32_t* c) noexcept {
-  row_beside(k, static_cast<const int16_t*>(a), static_cast<const int8_t*>(b_panels), panel_bytes, *row_init, c);
+  const int16_t* a = static_cast<const int16_t*>(a_row);
+  const int8_t* b = static_cast<const int8_t*>(b_panels);
+  __m256i acc[kBeside][2];
+#pragma GCC unroll 4
+  for (int p = 0; p < kBeside; ++p) acc[p][0] = acc[p][1] = _mm256_set1_epi32(*row_init);
+  for (int64_t q = 0; q < k; q += kKr, a += kKr, b += kNr * kKr) {
+#pragma GCC unroll 4
+    for (int p = 0; p < kBeside; ++p) {
+      multiply_row(a, load_b(b + p * panel_bytes), load_b(b + p * panel_bytes + 16), acc[p]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int p = 0; p < kBeside; ++p) store_row(acc[p], c + p * kNr);
 }
 
 }  // namespace a8w8::avx2
